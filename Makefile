@@ -1,0 +1,73 @@
+# The manual of this project: `make` lists what it can do.
+# Needs python3 (3.11 to 3.13) and make; everything else is installed below this folder.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lock format lint test demo up down train
+
+# uv comes from the package index and from nowhere else that this machine's pip may have been told about.
+unexport PIP_FIND_LINKS
+# The Python that is here is used; none is downloaded from outside the package index.
+export UV_PYTHON_DOWNLOADS := never
+
+BIN := .venv/bin
+UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
+PYTHON := $(shell for name in python3 python3.13 python3.12 python3.11; do \
+	"$$name" -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 14); ok and print(sys.executable); sys.exit(not ok)' \
+	2>/dev/null && break; done)
+
+help: ## list the targets
+	@echo "Targets:"
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  %-8s %s\n' "$$name" "$$text"; done
+	@echo "Settings are taken from the environment, such as DATA_DIR, MODEL, KADR_CACHE or API_PORT."
+
+setup: .venv/ready ## install everything into .venv (again when the lock has changed)
+
+lock: $(UV) ## write requirements.lock anew from pyproject.toml
+	$(UV) pip compile pyproject.toml --all-extras --universal --generate-hashes --python-version 3.11 \
+		--quiet -o requirements.lock
+
+format: setup ## format the code and repair what can be repaired
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: setup ## style, types and the rules of who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: setup ## run the tests on servers of their own, beside a running stack; ARGS="-k name" chooses
+	$(BIN)/python -m pytest $(ARGS)
+
+demo: setup ## find the objects in a video: make demo [VIDEO=path] [MODEL=path]
+	@$(BIN)/kadr demo $${VIDEO:+"$$VIDEO"}
+
+up: setup ## run servers and processes until Ctrl-C
+	@$(BIN)/kadr up
+
+down: setup ## stop what `make up` started in another terminal
+	@$(BIN)/kadr down
+
+train: setup ## train the demo model anew, on synthetic pictures
+	$(BIN)/python -m models.train
+
+.venv/ready: requirements.lock pyproject.toml | $(UV)
+	@$(require_python)
+	@test -x $(BIN)/python || $(UV) venv --quiet --python "$(PYTHON)" .venv
+	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+# Some distributions split venv from Python; pip alone is enough there.
+.uv/bin/uv:
+	@$(require_python)
+	@"$(PYTHON)" -m venv .uv >/dev/null 2>&1 || { rm -rf .uv && "$(PYTHON)" -m venv --without-pip .uv; } || { \
+		echo "python3 cannot make a virtual environment: install its venv module (Debian: python3-venv), or uv" >&2; exit 1; }
+	@if test -x .uv/bin/pip; then .uv/bin/python -m pip install --quiet uv; \
+		else "$(PYTHON)" -m pip --python .uv/bin/python install --quiet uv; fi
+
+define require_python
+test -n "$(PYTHON)" || { \
+	echo "Kadr needs Python 3.11, 3.12 or 3.13; python3 here is $$(python3 --version 2>&1 || echo missing)" >&2; exit 1; }
+endef

@@ -1,0 +1,125 @@
+"""The stage that accepts what is asked for a video; the work itself is done from the record.
+
+Kafka is a poor place to hold an hour of work: a video is written into runner_db and acknowledged at once.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agents.splits import SplitClients, Splits, ended_of
+from app.clients.runner_records import Record
+from app.delivery import Delivered, Route
+from app.domain.failures import failure
+from app.domain.messages import Failure, FramesMissing, SplitEnded, VideoAsked
+from app.errors import Malformed, Rejected
+from app.publishing import Publisher
+from app.topics import OUTBOX_EVENTS, VIDEO_GAPS, VIDEO_SPLITS
+from app.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Intake:
+    """Takes what is asked for a video into runner_db, and says so downstream where that ends it."""
+
+    worker: Worker[SplitClients]
+    publisher: Publisher
+    splits: Splits
+
+    async def take(self, batch: Sequence[Delivered[VideoAsked]]) -> None:
+        """Do what is asked; everything may be asked again."""
+        for each in batch:
+            asked = each.message
+            if asked.kind in ("submitted", "retry"):
+                await self._accept(asked)
+            elif asked.kind == "cancel":
+                await self._cancel(asked)
+            else:
+                await self._delete(asked)
+
+    async def _accept(self, asked: VideoAsked) -> None:
+        if asked.media_type != "video" or not asked.bucket or not asked.object:
+            raise Malformed("VideoAsked", "it names no video")
+        if await self.worker.clients.records.accept(asked):
+            logger.info("video accepted", extra={"video_id": asked.video_id, "attempt": asked.attempt})
+            self.splits.look_at(asked.video_id)
+            return
+        record = await self.worker.clients.records.get(asked.video_id)
+        if record is not None and record.attempt == asked.attempt:
+            await self._repeat(record)
+
+    async def _repeat(self, record: Record) -> None:
+        """Say again what is known of a video that was asked for again: what followed may be lost."""
+        logger.info("video was asked for again", extra={"video_id": record.video_id, "state": record.status})
+        if record.status in ("failed", "cancelled"):
+            ended = ended_of(record, "failed" if record.status == "failed" else "cancelled")
+            await self.publisher.publish(VIDEO_SPLITS, ended, key=record.video_id)
+        elif record.split_ended and record.status in ("processing", "predictable"):
+            await self.publisher.publish(VIDEO_SPLITS, ended_of(record, "checked"), key=record.video_id)
+        elif record.status == "processing":
+            self.splits.look_at(record.video_id)
+
+    async def _cancel(self, asked: VideoAsked) -> None:
+        cancelled = failure("cancelled")
+        await self.worker.clients.records.withdraw(asked, "cancelled", cancelled)
+        await self.splits.stop(asked.video_id)
+        record = await self.worker.clients.records.get(asked.video_id)
+        if record is not None and record.status == "cancelled":
+            ended = _ended(asked, "cancelled", cancelled)
+            await self.publisher.publish(VIDEO_SPLITS, ended, key=asked.video_id)
+
+    async def _delete(self, asked: VideoAsked) -> None:
+        await self.worker.clients.records.withdraw(asked, "deleted", None)
+        await self.splits.stop(asked.video_id)
+        await self.publisher.publish(VIDEO_SPLITS, _ended(asked, "deleted", None), key=asked.video_id)
+
+    async def refuse(self, event: Any, reason: Rejected) -> None:  # noqa: ANN401 - Faust has no types
+        """Let the video of a message that cannot be worked on fail, if it is one of ours."""
+        video_id = (event.message.key or b"").decode(errors="replace")
+        record = await self.worker.clients.records.get(video_id)
+        if record is None or record.status != "processing":
+            return
+        refused = failure("rejected", f"({reason.reason})")
+        ended = SplitEnded(video_id, "failed", record.attempt, record.bucket, record.object, error=refused)
+        await self.publisher.publish(VIDEO_SPLITS, ended, key=video_id)
+
+    async def fill(self, batch: Sequence[Delivered[FramesMissing]]) -> None:
+        """Let the frames that never arrived be decoded again: their pictures are gone."""
+        for each in batch:
+            gap = each.message
+            if await self.worker.clients.records.reopen_split(gap.video_id, gap.attempt, gap.frames):
+                fields = {"video_id": gap.video_id, "frames": len(gap.frames), "round": gap.round}
+                logger.warning("frames are decoded again", extra=fields)
+                self.splits.look_at(gap.video_id)
+
+
+def attach(worker: Worker[Any], splits: Splits) -> None:
+    """Let this worker accept videos."""
+    publisher = Publisher({VIDEO_SPLITS.name: worker.stream_topic(VIDEO_SPLITS)})
+    intake = Intake(worker, publisher, splits)
+    delivery = worker.delivery(
+        "frame_splitter", Route(OUTBOX_EVENTS, intake.take, intake.refuse), Route(VIDEO_GAPS, intake.fill)
+    )
+
+    @worker.agent(  # type: ignore[untyped-decorator]  # Faust has no types
+        worker.stream_topic(OUTBOX_EVENTS, VIDEO_GAPS), name="frame_splitter", concurrency=1
+    )
+    async def frame_splitter(stream: Any) -> None:  # noqa: ANN401 - Faust has no types
+        """Accept what is asked for a video, and what is missing of it."""
+        await delivery.run(stream)
+
+
+def _ended(asked: VideoAsked, kind: Any, error: Failure | None) -> SplitEnded:  # noqa: ANN401 - see above
+    return SplitEnded(
+        asked.video_id,
+        kind,
+        asked.attempt,
+        bucket=asked.bucket,
+        object=asked.object,
+        input_owned=asked.input_owned,
+        options=asked.options,
+        error=error,
+    )

@@ -1,0 +1,113 @@
+"""The stage that finds the objects in each frame."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+from app.delivery import Delivered, Route
+from app.domain.messages import (
+    Failure,
+    FrameResult,
+    FrameSampled,
+    FramesDetected,
+    ModelFacts,
+)
+from app.errors import Malformed, Rejected
+from app.publishing import Publisher
+from app.topics import INFERENCE_RESULTS, INFERENCE_TASKS
+from app.worker import Worker
+
+IN_FLIGHT: Final = 3
+"""Batches handled at once: one is in the graph, one is being decoded, one is on its way to the broker."""
+
+STRIDE_HEADER: Final = "vid_stride"
+"""Says of a task, outside its body, how its video is sampled: needed when the body cannot be read."""
+
+
+class Detector(Protocol):
+    """Looks at frames."""
+
+    @property
+    def facts(self) -> ModelFacts:
+        """Return which model looks."""
+
+    async def detect(self, tasks: Sequence[FrameSampled]) -> list[FrameResult]:
+        """Return what is in each frame, in the order of the tasks."""
+
+
+class InferenceClients(Protocol):
+    """What this stage needs."""
+
+    @property
+    def detector(self) -> Detector:
+        """Return the detector."""
+
+
+def attach(worker: Worker[InferenceClients]) -> None:
+    """Let this worker find objects in frames."""
+    publisher = Publisher({INFERENCE_RESULTS.name: worker.stream_topic(INFERENCE_RESULTS)})
+
+    async def detect_objects(batch: Sequence[Delivered[FrameSampled]]) -> None:
+        detector = worker.clients.detector
+        tasks = [each.message for each in batch]
+        await publish(publisher, detector.facts, tasks, await detector.detect(tasks))
+
+    async def count_as_error(event: Any, reason: Rejected) -> None:  # noqa: ANN401 - Faust has no types
+        await publish_unreadable(publisher, worker.clients.detector.facts, event, reason)
+
+    delivery = worker.delivery(
+        "inference",
+        Route(INFERENCE_TASKS, detect_objects, count_as_error),
+        up_to=worker.settings.batch_size,
+        in_flight=IN_FLIGHT,
+    )
+
+    @worker.agent(worker.stream_topic(INFERENCE_TASKS), name="inference", concurrency=1)  # type: ignore[untyped-decorator]  # Faust has no types
+    async def inference(stream: Any) -> None:  # noqa: ANN401 - Faust has no types
+        """Find the objects in each frame."""
+        await delivery.run(stream)
+
+
+async def publish(
+    publisher: Publisher, model: ModelFacts, tasks: Sequence[FrameSampled], results: Sequence[FrameResult]
+) -> None:
+    """Publish results, one message for each video of the batch: a third of the cost of one per frame."""
+    by_video: dict[tuple[str, int, int], list[FrameResult]] = defaultdict(list)
+    for task, result in zip(tasks, results, strict=True):
+        by_video[task.video_id, task.attempt, task.options.vid_stride].append(result)
+    await publisher.publish_all(
+        INFERENCE_RESULTS,
+        [
+            (video_id, FramesDetected(video_id, attempt, model, frames, vid_stride))
+            for (video_id, attempt, vid_stride), frames in by_video.items()
+        ],
+    )
+
+
+async def publish_unreadable(
+    publisher: Publisher,
+    model: ModelFacts,
+    event: Any,  # noqa: ANN401 - Faust has no types
+    reason: Rejected,
+) -> None:
+    """Publish the error of the frame that the task's key names, so that its video still ends.
+
+    A key that names no frame belongs to no video of ours: then nothing waits for it.
+    """
+    try:
+        video_id, attempt, frame = _named_frame(event.message.key or b"")
+    except Malformed:
+        return
+    headers = dict(event.message.headers or {})
+    vid_stride = int(headers.get(STRIDE_HEADER, b"5"))
+    result = FrameResult(frame, error=Failure(reason.code, reason.reason))
+    message = FramesDetected(video_id, attempt, model, [result], vid_stride)
+    await publisher.publish(INFERENCE_RESULTS, message, key=video_id)
+
+
+def _named_frame(key: bytes) -> tuple[str, int, int]:
+    try:
+        video_id, attempt, frame = key.decode().split("/")
+        return video_id, int(attempt), int(frame)
+    except ValueError as error:
+        raise Malformed("the key of a task", error) from error

@@ -1,0 +1,248 @@
+"""The stage that gathers the frames of each video and notices when none is missing."""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from app.clients.runner_records import RunnerRecords
+from app.delivery import Delivered, Route
+from app.domain.failures import failure
+from app.domain.messages import (
+    FramesDetected,
+    FramesMissing,
+    SplitEnded,
+    VideoEnded,
+    encode,
+)
+from app.domain.sampling import frame_number, sample_index
+from app.durable_table import on_behalf_of
+from app.errors import Malformed, RetryLater
+from app.publishing import Publisher
+from app.topics import INFERENCE_RESULTS, VIDEO_GAPS, VIDEO_RESULTS, VIDEO_SPLITS
+from app.worker import Worker
+from tables.frames import Frames
+from tables.videos import CLOSED, Head, State, Videos
+
+logger = logging.getLogger(__name__)
+
+UP_TO: Final = 64
+"""Messages gathered before one wait for the broker; the bits of a video are then written once."""
+
+ROUNDS: Final = 3
+"""How often missing frames are asked for again before the video fails."""
+
+MISSING_AT_ONCE: Final = 10_000
+"""Frame numbers in one message: it stays far below the broker's limit."""
+
+NAMED_AT_MOST: Final = 20
+"""Frame numbers in the sentence that says which were lost."""
+
+REPORT_EVERY: Final = 1.0
+"""Seconds between two notes of a video's progress in runner_db."""
+
+
+class AggregatorClients(Protocol):
+    """What this stage needs."""
+
+    @property
+    def records(self) -> RunnerRecords:
+        """Return what the runner knows of each video."""
+
+
+@dataclass
+class Aggregator:
+    """Gathers frames and ends of splits.
+
+    Attributes:
+        received: frames that the table holds, for videos that have moved since the last report.
+    """
+
+    worker: Worker[AggregatorClients]
+    frames: Frames
+    videos: Videos
+    publisher: Publisher
+    received: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    async def gather(self, batch: Sequence[Delivered[FramesDetected]]) -> None:
+        """Keep a row and a bit for each frame, then announce the videos that are complete."""
+        heads: dict[str, Head] = {}
+        for each in batch:
+            with on_behalf_of(each.event):
+                head = self._keep(each.message)
+            if head is not None:
+                heads[each.message.video_id] = head
+        await self._durable()
+        for video_id, head in heads.items():
+            self.received[video_id, head.attempt] = self.videos.count(video_id, head)
+            if self.videos.is_complete(video_id, head):
+                await self._announce_complete(video_id, head)
+
+    def _keep(self, found: FramesDetected) -> Head | None:
+        """Write the rows and bits of one message; return the head if the video still takes frames."""
+        head = self.videos.head(found.video_id)
+        if head is not None and (found.attempt < head.attempt or self._is_closed(head, found.attempt)):
+            return None
+        fresh = head is None or head.attempt < found.attempt
+        now = Head(found.attempt, vid_stride=found.vid_stride) if head is None or fresh else head
+        indexes = [_index(each.frame, now.vid_stride) for each in found.frames]
+        if head is not None and fresh:
+            self._drop_rows(found.video_id, head)
+        for each in found.frames:
+            self.frames.put(found.video_id, found.attempt, each.frame, encode(each))
+        chunks = max(now.chunks, self.videos.add_bits(found.video_id, found.attempt, indexes))
+        changed = msgspec.structs.replace(now, chunks=chunks, model=now.model or found.model)
+        if changed != head:
+            self.videos.put_head(found.video_id, changed)
+        return changed
+
+    def _is_closed(self, head: Head, attempt: int) -> bool:
+        """Whether nothing of this attempt is taken any more; a deleted video takes nothing ever."""
+        return head.state == "deleted" or (head.attempt == attempt and head.state in CLOSED)
+
+    def _drop_rows(self, video_id: str, head: Head) -> None:
+        """Remove the rows of an attempt that a newer one replaces."""
+        for index in self.videos.present(video_id, head):
+            self.frames.delete(video_id, head.attempt, frame_number(index, head.vid_stride))
+
+    async def end_splits(self, batch: Sequence[Delivered[SplitEnded]]) -> None:
+        """Take note of how splits ended, and of what is to be looked for."""
+        for each in batch:
+            await self._end_split(each)
+
+    async def _end_split(self, delivered: Delivered[SplitEnded]) -> None:
+        ended = delivered.message
+        with on_behalf_of(delivered.event):
+            head = self._note_end(ended)
+        await self._durable()
+        if head is None:
+            return
+        if ended.kind in ("split", "checked") and head.state == "open":
+            if self.videos.is_complete(ended.video_id, head):
+                await self._announce_complete(ended.video_id, head)
+            elif ended.kind == "checked":
+                await self._ask_again(delivered, head)
+        elif not head.is_tombstone:
+            await self._announce(ended.video_id, head)
+
+    def _note_end(self, ended: SplitEnded) -> Head | None:
+        """Write what a message says into the head; return None if the video has gone on meanwhile."""
+        head = self.videos.head(ended.video_id)
+        if head is not None and ended.attempt < head.attempt and ended.kind != "deleted":
+            return None
+        now = Head(ended.attempt) if head is None or head.attempt < ended.attempt else head
+        if head is not None and head.attempt < ended.attempt:
+            self._drop_rows(ended.video_id, head)
+        state = _state_after(now, ended)
+        if state is None:
+            return now
+        if now.state == "open" or ended.kind == "deleted":
+            now = msgspec.structs.replace(
+                now,
+                state=state,
+                vid_stride=ended.options.vid_stride,
+                total=ended.video.sampled if ended.video else now.total,
+                video=ended.video or now.video,
+                bucket=ended.bucket,
+                object=ended.object,
+                input_owned=ended.input_owned,
+                error=ended.error or now.error,
+                changed_at=time.time(),
+            )
+            self.videos.put_head(ended.video_id, now)
+        return now
+
+    async def _ask_again(self, delivered: Delivered[SplitEnded], head: Head) -> None:
+        """Ask the runner for the missing frames, or give the video up after some rounds."""
+        ended = delivered.message
+        missing = [
+            frame_number(index, head.vid_stride)
+            for index in islice(self.videos.missing(ended.video_id, head), MISSING_AT_ONCE)
+        ]
+        fields = {"video_id": ended.video_id, "missing": len(missing), "round": ended.round}
+        if ended.round <= ROUNDS:
+            logger.warning("frames are missing and asked for again", extra=fields)
+            message = FramesMissing(ended.video_id, ended.attempt, missing, ended.round)
+            await self.publisher.publish(VIDEO_GAPS, message, key=ended.video_id)
+            return
+        logger.error("frames are lost", extra=fields)
+        failed = msgspec.structs.replace(
+            head, state="failed", error=failure("frames_lost", _named(missing)), changed_at=time.time()
+        )
+        with on_behalf_of(delivered.event):
+            self.videos.put_head(ended.video_id, failed)
+        await self._durable()
+        await self._announce(ended.video_id, failed)
+
+    async def _announce_complete(self, video_id: str, head: Head) -> None:
+        """Say that every frame is in the table, in runner_db and to the next stage."""
+        self.received.pop((video_id, head.attempt), None)
+        await self.worker.clients.records.advance(
+            video_id, head.attempt, "predictable", received_frames=head.total
+        )
+        await self._announce(video_id, head)
+
+    async def _announce(self, video_id: str, head: Head) -> None:
+        kind = "complete" if head.state == "open" or head.state == "stored" else head.state  # noqa: PLR1714 - mypy narrows this form
+        await self.publisher.publish(VIDEO_RESULTS, VideoEnded(video_id, kind, head.attempt), key=video_id)
+
+    async def report_for_ever(self) -> None:
+        """Note in runner_db, now and then and at best, how many frames have arrived."""
+        while not self.worker.should_stop:
+            await self.worker.sleep(REPORT_EVERY)
+            waiting, self.received = self.received, {}
+            for (video_id, attempt), count in waiting.items():
+                try:
+                    await self.worker.clients.records.note_received(video_id, attempt, count)
+                except RetryLater:
+                    break  # the next report says more
+
+    async def _durable(self) -> None:
+        await self.frames.durable()
+        await self.videos.durable()
+
+
+def attach(worker: Worker[Any], frames: Frames, videos: Videos) -> None:
+    """Let this worker gather frames."""
+    publisher = Publisher({topic.name: worker.stream_topic(topic) for topic in (VIDEO_RESULTS, VIDEO_GAPS)})
+    aggregator = Aggregator(worker, frames, videos, publisher)
+    delivery = worker.delivery(
+        "result_aggregator",
+        Route(INFERENCE_RESULTS, aggregator.gather),
+        Route(VIDEO_SPLITS, aggregator.end_splits),
+        up_to=UP_TO,
+    )
+    worker.task(aggregator.report_for_ever)
+
+    @worker.agent(  # type: ignore[untyped-decorator]  # Faust has no types
+        worker.stream_topic(INFERENCE_RESULTS, VIDEO_SPLITS), name="result_aggregator", concurrency=1
+    )
+    async def result_aggregator(stream: Any) -> None:  # noqa: ANN401 - Faust has no types
+        """Gather the frames of each video and notice when none is missing."""
+        await delivery.run(stream)
+
+
+def _index(frame: int, vid_stride: int) -> int:
+    try:
+        return sample_index(frame, vid_stride)
+    except ValueError as error:
+        raise Malformed("FramesDetected", error) from error
+
+
+def _named(frames: list[int]) -> str:
+    """Return frame numbers as a sentence that stays short."""
+    more = f" and {len(frames) - NAMED_AT_MOST} more" if len(frames) > NAMED_AT_MOST else ""
+    return f"Frames {', '.join(map(str, frames[:NAMED_AT_MOST]))}{more}."
+
+
+def _state_after(head: Head, ended: SplitEnded) -> State | None:
+    """Return the state that a message leads to; None when the video is past it."""
+    if ended.kind == "deleted":
+        return "deleted" if head.state != "deleted" else None
+    if head.state != "open":
+        return None
+    return "open" if ended.kind == "split" or ended.kind == "checked" else ended.kind  # noqa: PLR1714 - see above

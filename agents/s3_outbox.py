@@ -1,0 +1,231 @@
+"""The stage that writes the result, or the reason why there is none, into S3 and clears the table."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from app.clients.runner_records import RunnerRecords
+from app.clients.storage import Storage
+from app.delivery import Delivered, Route
+from app.domain.documents import (
+    deleted_object,
+    detection_object,
+    failed_document,
+    failed_object,
+    ready_document,
+)
+from app.domain.failures import failure
+from app.domain.messages import ModelFacts, VideoEnded
+from app.domain.progress import Status
+from app.domain.sampling import frame_number
+from app.durable_table import on_behalf_of
+from app.errors import Conflict
+from app.publishing import Publisher
+from app.topics import VIDEO_RESULTS
+from app.worker import Worker
+from tables.frames import Frames
+from tables.videos import Head, Videos
+
+logger = logging.getLogger(__name__)
+
+ROWS_AT_ONCE: Final = 256
+"""Rows read, or deleted, before others get a turn: a few milliseconds."""
+
+JSON_TYPE: Final = "application/json"
+
+NO_MODEL: Final = ModelFacts("none", "", "none")
+"""Of a video without a single sampled frame; none such becomes ready."""
+
+
+class S3OutboxClients(Protocol):
+    """What this stage needs."""
+
+    @property
+    def records(self) -> RunnerRecords:
+        """Return what the runner knows of each video."""
+
+    @property
+    def storage(self) -> Storage:
+        """Return where results go."""
+
+
+@dataclass
+class S3Outbox:
+    """Writes results and clears the table."""
+
+    worker: Worker[S3OutboxClients]
+    frames: Frames
+    videos: Videos
+
+    async def act(self, batch: Sequence[Delivered[VideoEnded]]) -> None:
+        """Do for each video what its end asks for; everything may be repeated, and goes on where it was."""
+        for each in batch:
+            try:
+                await self._act(each)
+            except Conflict as conflict:
+                # The head has changed meanwhile; a message of its own says what is to be done now.
+                logger.info("given up: %s", conflict, extra={"video_id": each.message.video_id})
+
+    async def _act(self, delivered: Delivered[VideoEnded]) -> None:
+        ended = delivered.message
+        head = self.videos.head(ended.video_id)
+        if head is None or (ended.kind != "deleted" and head.attempt != ended.attempt):
+            return
+        if ended.kind == "expired":
+            await self._forget(delivered, head)
+        elif head.is_tombstone:
+            return
+        elif head.state == "deleted":
+            await self._delete(delivered, head)
+        elif head.state in ("failed", "cancelled"):
+            await self._write_failure(delivered, head)
+        elif ended.kind == "complete":
+            await self._write_result(delivered, head)
+
+    async def _write_result(self, delivered: Delivered[VideoEnded], head: Head) -> None:
+        video_id = delivered.message.video_id
+        if head.state == "open":
+            if not self.videos.is_complete(video_id, head):
+                return
+            await self._put_result(delivered, head)
+            await self._advance(video_id, head, detection_object(video_id))
+            head = await self._change(delivered, head, msgspec.structs.replace(head, state="stored"))
+        await self._clear(delivered, head)
+
+    async def _put_result(self, delivered: Delivered[VideoEnded], head: Head) -> None:
+        video_id, started = delivered.message.video_id, time.monotonic()
+        if head.video is None:
+            raise Conflict(f"{video_id} is complete, but nothing is known of the video")
+        document = ready_document(
+            video_id, video=head.video, model=head.model or NO_MODEL, rows=self._rows(delivered, head)
+        )
+        name = detection_object(video_id)
+        size = await self.worker.clients.storage.put_stream(
+            head.bucket, name, document, content_type=JSON_TYPE
+        )
+        seconds = round(time.monotonic() - started, 3)
+        logger.info("result stored", extra={"video_id": video_id, "bytes": size, "seconds": seconds})
+
+    async def _rows(self, delivered: Delivered[VideoEnded], head: Head) -> AsyncIterator[list[bytes]]:
+        """Yield the rows in order; stop the whole document when it can no longer be right."""
+        video_id = delivered.message.video_id
+        for start in range(0, head.total or 0, ROWS_AT_ONCE):
+            self._check_still_ours(delivered, head)
+            numbers = [
+                frame_number(index, head.vid_stride)
+                for index in range(start, min(start + ROWS_AT_ONCE, head.total or 0))
+            ]
+            rows = [self.frames.get(video_id, head.attempt, number) for number in numbers]
+            if any(row is None for row in rows):
+                raise Conflict(f"rows of {video_id} are missing although their bits are set")
+            yield [row for row in rows if row is not None]
+            await asyncio.sleep(0)
+
+    def _check_still_ours(self, delivered: Delivered[VideoEnded], head: Head) -> None:
+        message = delivered.event.message
+        if not self.worker.owns(message.topic, message.partition):
+            raise Conflict(f"partition {message.partition} was given to another worker")
+        now = self.videos.head(delivered.message.video_id)
+        if now is None or (now.attempt, now.state) != (head.attempt, head.state):
+            raise Conflict(f"{delivered.message.video_id} has changed")
+
+    async def _advance(self, video_id: str, head: Head, name: str) -> None:
+        now = datetime.now(UTC)
+        moved = await self.worker.clients.records.advance(
+            video_id,
+            head.attempt,
+            "ready",
+            output_s3={"bucket": head.bucket, "object": name},
+            ready_at=now,
+            received_frames=head.total,
+        )
+        if moved:
+            record = await self.worker.clients.records.get(video_id)
+            took = (now - record.created_at).total_seconds() if record else 0.0
+            logger.info("video is ready", extra={"video_id": video_id, "seconds": round(took, 3)})
+
+    async def _write_failure(self, delivered: Delivered[VideoEnded], head: Head) -> None:
+        video_id = delivered.message.video_id
+        error = head.error or failure("cancelled")
+        await self.worker.clients.storage.put(
+            head.bucket,
+            failed_object(video_id),
+            failed_document(video_id, error),
+            content_type=JSON_TYPE,
+        )
+        status: Status = "cancelled" if head.state == "cancelled" else "failed"
+        if await self.worker.clients.records.advance(video_id, head.attempt, status, error=error):
+            logger.info("video has failed", extra={"video_id": video_id, "code": error.code})
+        await self._clear(delivered, head)
+
+    async def _delete(self, delivered: Delivered[VideoEnded], head: Head) -> None:
+        """Remove every object of a deleted video that is ours, and tell the API when nothing is left."""
+        video_id = delivered.message.video_id
+        names = [detection_object(video_id), failed_object(video_id)]
+        if head.input_owned:
+            names.append(head.object)
+        storage = self.worker.clients.storage
+        await storage.delete_many(head.bucket, names)
+        await storage.put(head.bucket, deleted_object(video_id), b"", content_type="text/plain")
+        logger.info("video is deleted", extra={"video_id": video_id})
+        await self._clear(delivered, head)
+
+    async def _clear(self, delivered: Delivered[VideoEnded], head: Head) -> None:
+        """Delete the rows and bits of a finished video; its tombstone goes last."""
+        video_id = delivered.message.video_id
+        present = list(self.videos.present(video_id, head))
+        for start in range(0, len(present), ROWS_AT_ONCE):
+            with on_behalf_of(delivered.event):
+                for index in present[start : start + ROWS_AT_ONCE]:
+                    number = frame_number(index, head.vid_stride)
+                    self.frames.delete(video_id, head.attempt, number)
+            await self.frames.durable()
+        with on_behalf_of(delivered.event):
+            for chunk in range(head.chunks):
+                self.videos.delete_chunk(video_id, chunk)
+            self.videos.put_head(video_id, head.tombstone(time.time()))
+        await self.videos.durable()
+
+    async def _change(self, delivered: Delivered[VideoEnded], old: Head, new: Head) -> Head:
+        """Write a new head unless the old one has changed meanwhile; there is no await in between."""
+        video_id = delivered.message.video_id
+        if self.videos.head(video_id) != old:
+            raise Conflict(f"{video_id} has changed")
+        with on_behalf_of(delivered.event):
+            self.videos.put_head(video_id, new)
+        await self.videos.durable()
+        return new
+
+    async def _forget(self, delivered: Delivered[VideoEnded], head: Head) -> None:
+        """Remove a tombstone that is old enough: no message of its video can be on its way any more."""
+        age = time.time() - head.changed_at
+        if head.is_tombstone and age > self.worker.settings.tombstone_days * 86400:
+            with on_behalf_of(delivered.event):
+                self.videos.forget(delivered.message.video_id)
+            await self.videos.durable()
+
+
+def attach(worker: Worker[Any], frames: Frames, videos: Videos) -> None:
+    """Let this worker write results."""
+    outbox = S3Outbox(worker, frames, videos)
+    publisher = Publisher({VIDEO_RESULTS.name: worker.stream_topic(VIDEO_RESULTS)})
+    delivery = worker.delivery("s3_outbox", Route(VIDEO_RESULTS, outbox.act))
+
+    @worker.agent(worker.stream_topic(VIDEO_RESULTS), name="s3_outbox", concurrency=1)  # type: ignore[untyped-decorator]  # Faust has no types
+    async def s3_outbox(stream: Any) -> None:  # noqa: ANN401 - Faust has no types
+        """Write the result of each finished video into S3."""
+        await delivery.run(stream)
+
+    @worker.timer(interval=3600.0)  # type: ignore[untyped-decorator]  # Faust has no types
+    async def expire_tombstones() -> None:
+        """Ask for the removal of old tombstones; tables are written only while events are handled."""
+        oldest = time.time() - worker.settings.tombstone_days * 86400
+        expired = await asyncio.to_thread(videos.tombstones_before, oldest)
+        messages = [(video_id, VideoEnded(video_id, "expired", attempt)) for video_id, attempt in expired]
+        await publisher.publish_all(VIDEO_RESULTS, messages)

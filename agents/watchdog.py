@@ -1,0 +1,45 @@
+"""Looks at progress, not at liveness: a video whose frames stopped coming has lost some on the way."""
+
+import logging
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from agents.splits import SplitClients, ended_of
+from app.backpressure import Gate
+from app.errors import RetryLater
+from app.publishing import Publisher
+from app.topics import VIDEO_SPLITS
+from app.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY: Final = 5.0
+"""Seconds between two looks at videos that do not move."""
+
+AT_ONCE: Final = 20
+"""Videos per look."""
+
+
+def attach(worker: Worker[Any], gate: Gate) -> None:
+    """Let this worker ask for the missing frames of videos that do not move."""
+    publisher = Publisher({VIDEO_SPLITS.name: worker.stream_topic(VIDEO_SPLITS)})
+
+    @worker.timer(interval=LOOK_EVERY)  # type: ignore[untyped-decorator]  # Faust has no types
+    async def watch_videos() -> None:
+        """Ask for the missing frames of videos that do not move."""
+        with suppress(RetryLater):  # the clock stands still while a dependency is away
+            await _look(worker, gate, publisher)
+
+
+async def _look(worker: Worker[SplitClients], gate: Gate, publisher: Publisher) -> None:
+    records = worker.clients.records
+    stalled = await records.stalled(datetime.now(UTC) - worker.settings.stall_after, AT_ONCE)
+    if not stalled or await gate.waiting() > 0:
+        return  # pictures still wait for inference: nothing is lost, it is only slow
+    for record in stalled:
+        if await records.count_check(record):
+            fields = {"video_id": record.video_id, "round": record.checks + 1}
+            logger.warning("video does not move", extra=fields)
+            checked = ended_of(record, "checked", checks=record.checks + 1)
+            await publisher.publish(VIDEO_SPLITS, checked, key=record.video_id)

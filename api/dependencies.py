@@ -1,0 +1,45 @@
+"""The clients that a request uses; `api.main` opens them."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Header, Request
+
+from api.outcomes import Outcomes
+from api.readiness import Readiness
+from app.clients.storage import Storage
+from app.clients.video_outbox import VideoOutbox
+from app.clients.wake import Waker
+from app.domain.sentences import Language, choose_language
+from app.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that a request may use."""
+
+    settings: Settings
+    storage: Storage
+    outbox: VideoOutbox
+    outcomes: Outcomes
+    readiness: Readiness
+    waker: Waker
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+Served = Annotated[Services, Depends(_services)]
+"""The services, as a parameter of a call."""
+
+
+def _language(
+    services: Served, accept_language: Annotated[str | None, Header(max_length=1000)] = None
+) -> Language:
+    return choose_language(accept_language, services.settings.default_language)
+
+
+Spoken = Annotated[Language, Depends(_language)]
+"""The language that the client wants, as a parameter of a call."""

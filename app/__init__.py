@@ -1,0 +1,16 @@
+"""What every part of Kadr shares; everything in it stands on `app.domain`.
+
+========================  ==========================================================================
+`app.domain`              messages, progress, formats: no broker, no database, no clock
+`app.errors`              what can go wrong, by what the caller may do
+`app.settings`            what an operator may change
+`app.topics`              the contract between the stages: one line per topic
+`app.clients`             the outside world: one module per service, each knows one library
+`app.decoding`            the child process that decodes one video, and its parent's side
+`app.delivery`            the one loop that acknowledges: retry in place, set aside or stop; never skip
+`app.worker`              the Faust app of a role, which owns its clients
+`app.roles`               who runs what: one module, one Faust app, one consumer group
+`app.local`               the stack without Docker
+`app.cli`                 the command line
+========================  ==========================================================================
+"""

@@ -1,0 +1,268 @@
+"""Kafka beside the streams: topics, offsets, trimming, and what was set aside. Knows aiokafka.
+
+The streams themselves go through Faust; this is what Faust has no words for.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from app.clients.presence import Presence
+from app.errors import Misconfigured, Missing
+
+REQUEST_TIMEOUT_MS: Final = 5000
+"""Every call here is small; one that takes longer means that the broker is away."""
+
+MAX_MESSAGE_BYTES: Final = 5 << 20
+"""As the broker's `message.max.bytes`: a rejected body up to 1 MB and its headers fit well."""
+
+
+class Partition(NamedTuple):
+    """One partition of a topic."""
+
+    topic: str
+    number: int
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A message that could not be processed: where it was, its bytes and headers (reason, code, time)."""
+
+    position: str
+    key: bytes | None
+    body: bytes
+    headers: dict[str, str]
+
+
+class Broker:
+    """Topics, offsets and trimming. Open it with `open_broker`."""
+
+    def __init__(
+        self, servers: str, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, presence: Presence
+    ) -> None:
+        self._servers = servers
+        self._presence = presence
+        self._admin = admin
+        self._consumer = consumer
+
+    async def ping(self) -> None:
+        """Return when the broker answers.
+
+        Raises:
+            Unavailable: it does not.
+        """
+        with _translated(self._presence):
+            await asyncio.wait_for(self._admin.describe_cluster(), REQUEST_TIMEOUT_MS / 1000)
+
+    async def ensure_topics(
+        self, topics: Mapping[str, tuple[int, Mapping[str, str]]], *, replication_factor: int
+    ) -> None:
+        """Create what is missing and check what is there against the contract.
+
+        Args:
+            topics: name to (partitions, configuration).
+            replication_factor: copies of each partition.
+
+        Raises:
+            Misconfigured: a topic has another number of partitions or would lose messages.
+            Unavailable: the broker does not answer.
+        """
+        with _translated(self._presence):
+            present = set(await self._admin.list_topics())
+            missing = [
+                NewTopic(name, partitions, replication_factor, topic_configs=dict(config))
+                for name, (partitions, config) in topics.items()
+                if name not in present
+            ]
+            if missing:
+                _raise_errors(await self._admin.create_topics(missing))
+            await self._check_topics(topics)
+
+    async def _check_topics(self, topics: Mapping[str, tuple[int, Mapping[str, str]]]) -> None:
+        counts = await self.partition_counts(topics)
+        configs = await self._topic_configs(topics)
+        for name, (partitions, config) in topics.items():
+            if name in counts and counts[name] != partitions:
+                raise Misconfigured(_mismatch(name, "partitions", counts[name], partitions))
+            for key, value in config.items():
+                found = configs.get(name, {}).get(key, value)
+                if found != value:
+                    raise Misconfigured(_mismatch(name, key, found, value))
+
+    async def partition_counts(self, topics: Iterable[str]) -> dict[str, int]:
+        """Return how many partitions each existing topic has."""
+        with _translated(self._presence):
+            described = await self._admin.describe_topics(list(topics))
+        return {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
+
+    async def _topic_configs(self, topics: Iterable[str]) -> dict[str, dict[str, str]]:
+        resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics]
+        configs: dict[str, dict[str, str]] = {}
+        for response in await self._admin.describe_configs(resources):
+            for _code, _message, _kind, name, entries in response.to_object_tuple():
+                configs[name] = {entry[0]: entry[1] for entry in entries}
+        return configs
+
+    async def committed(self, group: str) -> dict[Partition, int]:
+        """Return the offsets that a consumer group has committed on the broker."""
+        with _translated(self._presence):
+            offsets = await self._admin.list_consumer_group_offsets(group)
+        return {
+            Partition(tp.topic, tp.partition): meta.offset for tp, meta in offsets.items() if meta.offset >= 0
+        }
+
+    async def log_starts(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """Return the first offset that each partition still holds."""
+        with _translated(self._presence):
+            found = await self._consumer.beginning_offsets([KafkaPartition(*each) for each in partitions])
+        return {Partition(tp.topic, tp.partition): offset for tp, offset in found.items()}
+
+    async def log_ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """Return the offset after the last message of each partition."""
+        with _translated(self._presence):
+            found = await self._consumer.end_offsets([KafkaPartition(*each) for each in partitions])
+        return {Partition(tp.topic, tp.partition): offset for tp, offset in found.items()}
+
+    async def lag(self, group: str, topic: str, partitions: int) -> int:
+        """Return how many messages of a topic a consumer group has not yet committed."""
+        every = [Partition(topic, number) for number in range(partitions)]
+        committed, ends = await asyncio.gather(self.committed(group), self.log_ends(every))
+        starts = await self.log_starts(every) if any(each not in committed for each in every) else {}
+        return sum(max(0, ends[each] - committed.get(each, starts.get(each, 0))) for each in every)
+
+    async def members(self, group: str) -> int:
+        """Return how many live members a consumer group has."""
+        with _translated(self._presence):
+            responses = await self._admin.describe_consumer_groups([group])
+        return sum(len(described[5]) for response in responses for described in response.groups)
+
+    async def trim(self, upto: Mapping[Partition, int]) -> None:
+        """Let the broker remove everything before these offsets; a lower offset does nothing."""
+        if upto:
+            with _translated(self._presence):
+                await self._admin.delete_records(
+                    {KafkaPartition(*each): RecordsToDelete(offset) for each, offset in upto.items()}
+                )
+
+    async def set_aside(self, topic: str, *, message: SetAside) -> None:
+        """Write one message into the topic of rejected messages and wait for the broker."""
+        headers = [(name, value.encode()) for name, value in message.headers.items()]
+        if message.key is not None:
+            headers.append(("original-key", message.key))
+        await self._send(topic, message.position.encode(), message.body, headers)
+
+    async def rejected(self, topic: str) -> list[SetAside]:
+        """Return everything that was set aside and not yet sent again, oldest first."""
+        position = Partition(topic, 0)
+        end = (await self.log_ends([position]))[position]
+        found: dict[str, SetAside] = {}
+        with _translated(self._presence):
+            async with _consumer(self._servers) as consumer:
+                consumer.assign([KafkaPartition(topic, 0)])
+                await consumer.seek_to_beginning()
+                while await consumer.position(KafkaPartition(topic, 0)) < end:
+                    for record in await _next_records(consumer):
+                        _fold(found, record)
+        return list(found.values())
+
+    async def resend(self, topic: str, position: str) -> None:
+        """Publish a message that was set aside to its topic again, then write its tombstone.
+
+        Raises:
+            Missing: nothing with this position is set aside.
+        """
+        message = next((each for each in await self.rejected(topic) if each.position == position), None)
+        if message is None:
+            raise Missing(f"a rejected message {position}")
+        await self._send(position.partition("/")[0], message.key, message.body, [])
+        await self._send(topic, position.encode(), None, [])
+
+    async def _send(
+        self, topic: str, key: bytes | None, body: bytes | None, headers: list[tuple[str, bytes]]
+    ) -> None:
+        with _translated(self._presence):
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self._servers, acks="all", max_request_size=MAX_MESSAGE_BYTES
+            )
+            async with producer:
+                await producer.send_and_wait(topic, value=body, key=key, headers=headers)
+
+
+@asynccontextmanager
+async def open_broker(servers: str) -> AsyncIterator[Broker]:
+    """Connect to Kafka.
+
+    Args:
+        servers: `host:port`, comma separated.
+
+    Raises:
+        RetryLater: no server answers.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers, request_timeout_ms=REQUEST_TIMEOUT_MS)
+    presence = Presence("Kafka")
+    consumer = _consumer(servers)
+    try:
+        with _translated(presence):
+            await admin.start()
+            await consumer.start()
+        yield Broker(servers, admin, consumer, presence)
+    finally:
+        await consumer.stop()
+        await admin.close()
+
+
+def _consumer(servers: str) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        bootstrap_servers=servers,
+        enable_auto_commit=False,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+    )
+
+
+async def _next_records(consumer: AIOKafkaConsumer) -> list[Any]:
+    batches = await consumer.getmany(timeout_ms=1000)
+    return [record for records in batches.values() for record in records]
+
+
+def _fold(found: dict[str, SetAside], record: Any) -> None:  # noqa: ANN401 - aiokafka has no types
+    position = record.key.decode(errors="replace")
+    if record.value is None:
+        found.pop(position, None)
+        return
+    headers = dict(record.headers)
+    key = headers.pop("original-key", None)
+    texts = {name: value.decode(errors="replace") for name, value in headers.items()}
+    found[position] = SetAside(position, key, record.value, texts)
+
+
+def _raise_errors(response: Any) -> None:  # noqa: ANN401 - aiokafka has no types
+    for _topic, code, *_ in response.topic_errors:
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            raise error
+
+
+def _mismatch(topic: str, what: str, found: object, wanted: object) -> str:
+    return (
+        f"Kafka topic {topic} has {what}={found}, Kadr needs {wanted}. Stop the intake, let the pipeline "
+        "drain, delete the topic and start again (docs/architecture.md, 'Changing the topics')."
+    )
+
+
+@contextmanager
+def _translated(presence: Presence) -> Iterator[None]:
+    try:
+        yield
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise presence.lost(error or type(error).__name__) from error
+    else:
+        presence.answered()

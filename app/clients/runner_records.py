@@ -1,0 +1,277 @@
+"""What the runner knows of each video: `runner_db.runner_predictions`, read and written under guards.
+
+(attempt, status) only moves forward: every update carries in its filter the states it may start from, so a
+late write of a frozen process changes nothing.
+"""
+
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import uuid4
+
+import msgspec
+from msgspec import Struct
+
+from app.clients.mongo import Document, Mongo, open_mongo
+from app.domain.messages import Failure, Options, VideoAsked, VideoFacts
+from app.domain.progress import BEFORE, Status
+from app.errors import Conflict
+from app.settings import Settings
+
+DATABASE: Final = "runner_db"
+COLLECTION: Final = "runner_predictions"
+
+
+class Record(Struct, frozen=True, rename={"video_id": "_id"}):
+    """One video as the runner knows it.
+
+    Attributes:
+        split_frames: sampled frames whose tasks the broker has confirmed, without a hole.
+        split_ended: whether every task of the video is on the broker.
+        split_tries: how many decoding children were started for it and died by themselves.
+        only: numbers of the frames that are to be decoded again; None means all.
+        checks: how many times missing frames were looked for without any having arrived since.
+    """
+
+    video_id: str
+    attempt: int
+    status: Status
+    created_at: datetime
+    updated_at: datetime
+    bucket: str = ""
+    object: str = ""
+    input_owned: bool = False
+    options: Options = Options()
+    total_frames: int | None = None
+    received_frames: int = 0
+    split_frames: int = 0
+    split_ended: bool = False
+    split_tries: int = 0
+    split_owner: str | None = None
+    split_lease_until: datetime | None = None
+    checks: int = 0
+    only: list[int] | None = None
+    video: VideoFacts | None = None
+    error: Failure | None = None
+
+
+class RunnerRecords:
+    """The records. Open them with `open_runner_records`; every method may raise `Unavailable`.
+
+    Args:
+        mongo: the server.
+        owner: who claims splits: unique for each process.
+        lease: for how long a claim holds unless renewed.
+    """
+
+    def __init__(self, mongo: Mongo, owner: str, lease: timedelta) -> None:
+        self._mongo = mongo
+        self._documents = mongo.collection(DATABASE, COLLECTION)
+        self._owner = owner
+        self._lease = lease
+
+    async def ping(self) -> None:
+        """Return if the server answers."""
+        await self._mongo.ping()
+
+    async def prepare(self) -> None:
+        """Create the index for claims and checks: it holds only videos in work."""
+        await self._documents.ensure_index(
+            [("status", 1), ("split_ended", 1), ("split_lease_until", 1)], partial={"status": "processing"}
+        )
+
+    async def get(self, video_id: str) -> Record | None:
+        """Return a record; None when there is none."""
+        found = await self._documents.find_one({"_id": video_id})
+        return None if found is None else _record(found)
+
+    async def accept(self, asked: VideoAsked) -> bool:
+        """Begin an attempt at a video; return False when this one, or a later one, is known already."""
+        now = datetime.now(UTC)
+        fresh = {
+            "attempt": asked.attempt,
+            "status": "processing",
+            "bucket": asked.bucket,
+            "object": asked.object,
+            "input_owned": asked.input_owned,
+            "options": msgspec.to_builtins(asked.options),
+            "total_frames": None,
+            "received_frames": 0,
+            "split_frames": 0,
+            "split_ended": False,
+            "split_tries": 0,
+            "split_owner": None,
+            "split_lease_until": now,
+            "checks": 0,
+            "only": None,
+            "video": None,
+            "error": None,
+            "created_at": now,
+            "updated_at": now,
+        }
+        match = {"_id": asked.video_id, "attempt": {"$lt": asked.attempt}, "status": {"$ne": "deleted"}}
+        try:
+            return await self._documents.update(match, {"$set": fresh}, upsert=True)
+        except Conflict:
+            return False
+
+    async def advance(
+        self, video_id: str, attempt: int, status: Status, *, error: Failure | None = None, **changes: object
+    ) -> bool:
+        """Move a record forward; return False when it is already there or further."""
+        fields: Document = {"status": status, "updated_at": datetime.now(UTC), **changes}
+        if error is not None:
+            fields["error"] = msgspec.to_builtins(error)
+        match = {"_id": video_id, "attempt": attempt, "status": {"$in": list(BEFORE[status])}}
+        return await self._documents.update(match, {"$set": fields})
+
+    async def withdraw(self, asked: VideoAsked, status: Status, error: Failure | None) -> bool:
+        """Cancel or delete a video, also one that was never accepted, so that a late submit finds it.
+
+        A deletion takes everything from the record but its tombstone.
+        """
+        now = datetime.now(UTC)
+        fields: Document = {"attempt": asked.attempt, "status": status, "updated_at": now}
+        if error is not None:
+            fields["error"] = msgspec.to_builtins(error)
+        kept = {"_id", *fields, "created_at"}
+        gone = dict.fromkeys(set(Record.__struct_encode_fields__) - kept, "") if status == "deleted" else {}
+        change: Document = {"$set": fields, "$setOnInsert": {"created_at": now}}
+        if gone:
+            change["$unset"] = gone
+        allowed: list[Document] = [
+            {"attempt": {"$lte": asked.attempt}, "status": {"$in": list(BEFORE[status])}},
+            {"attempt": {"$lt": asked.attempt}, "status": {"$ne": "deleted"}},
+        ]
+        try:
+            return await self._documents.update({"_id": asked.video_id, "$or": allowed}, change, upsert=True)
+        except Conflict:
+            return False
+
+    async def claim_splits(self, limit: int, *, first: str | None = None) -> list[Record]:
+        """Take splits that nobody works on, oldest first.
+
+        Args:
+            limit: most to take.
+            first: a video that this process has just accepted, to be tried before the others.
+        """
+        if limit <= 0:
+            return []
+        now = datetime.now(UTC)
+        match: Document = {"status": "processing", "split_ended": False, "split_lease_until": {"$lte": now}}
+        if first is not None:
+            match["_id"] = first
+        waiting = await self._documents.find(match, sort=[("created_at", 1)], limit=4 * limit)
+        claimed: list[Record] = []
+        for document in waiting:
+            if len(claimed) < limit and (record := await self._claim(document, now)):
+                claimed.append(record)
+        return claimed
+
+    async def _claim(self, document: Document, now: datetime) -> Record | None:
+        match = {
+            "_id": document["_id"],
+            "attempt": document["attempt"],
+            "status": "processing",
+            "split_ended": False,
+            "split_lease_until": {"$lte": now},
+        }
+        change = {"$set": {"split_owner": self._owner, "split_lease_until": now + self._lease}}
+        if not await self._documents.update(match, change):
+            return None
+        return _record(document)
+
+    async def renew_split(self, record: Record, split_frames: int) -> bool:
+        """Keep a split and note how far it is; False means that it is ours no longer."""
+        now = datetime.now(UTC)
+        fields = {"split_lease_until": now + self._lease, "split_frames": split_frames, "updated_at": now}
+        return await self._documents.update(self._mine(record), {"$set": fields})
+
+    async def count_try(self, record: Record, change: int) -> bool:
+        """Count a decoding child that is started (+1), or one that we stopped ourselves (-1)."""
+        return await self._documents.update(self._mine(record), {"$inc": {"split_tries": change}})
+
+    async def release_split(self, record: Record, split_frames: int) -> bool:
+        """Give a split back at once, to be taken up from where it is."""
+        fields = {"split_owner": None, "split_lease_until": datetime.now(UTC), "split_frames": split_frames}
+        return await self._documents.update(self._mine(record), {"$set": fields})
+
+    async def end_split(self, record: Record, facts: VideoFacts) -> bool:
+        """Note that every task of a video is on the broker."""
+        fields = {
+            "split_ended": True,
+            "only": None,
+            "split_frames": facts.sampled,
+            "total_frames": facts.sampled,
+            "video": msgspec.to_builtins(facts),
+            "updated_at": datetime.now(UTC),
+        }
+        return await self._documents.update(self._mine(record), {"$set": fields})
+
+    async def reopen_split(self, video_id: str, attempt: int, frames: list[int]) -> bool:
+        """Let these frames of a video whose split has ended be decoded once more."""
+        match = {"_id": video_id, "attempt": attempt, "status": "processing", "split_ended": True}
+        now = datetime.now(UTC)
+        fields = {"split_ended": False, "only": frames, "split_owner": None, "split_tries": 0}
+        change = {"$set": {**fields, "split_lease_until": now, "updated_at": now}}
+        return await self._documents.update(match, change)
+
+    async def note_received(self, video_id: str, attempt: int, frames: int) -> None:
+        """Note how many frames the table holds; a smaller number than before changes nothing."""
+        match = {
+            "_id": video_id,
+            "attempt": attempt,
+            "status": "processing",
+            "received_frames": {"$lt": frames},
+        }
+        change = {"$set": {"received_frames": frames, "checks": 0, "updated_at": datetime.now(UTC)}}
+        await self._documents.update(match, change)
+
+    async def stalled(self, since: datetime, limit: int) -> list[Record]:
+        """Return videos whose split has ended and that have not moved since a time."""
+        match = {"status": "processing", "split_ended": True, "updated_at": {"$lt": since}}
+        return [_record(each) for each in await self._documents.find(match, limit=limit)]
+
+    async def count_check(self, record: Record) -> bool:
+        """Note that missing frames of a stalled video are looked for; False when it has moved meanwhile."""
+        match = {
+            "_id": record.video_id,
+            "attempt": record.attempt,
+            "status": "processing",
+            "updated_at": record.updated_at,
+        }
+        change = {"$inc": {"checks": 1}, "$set": {"updated_at": datetime.now(UTC)}}
+        return await self._documents.update(match, change)
+
+    async def purge_tombstones(self, before: datetime) -> int:
+        """Remove what is left of videos that were deleted before a time."""
+        return await self._documents.delete({"status": "deleted", "updated_at": {"$lt": before}})
+
+    def _mine(self, record: Record) -> Document:
+        return {
+            "_id": record.video_id,
+            "attempt": record.attempt,
+            "status": "processing",
+            "split_owner": self._owner,
+        }
+
+
+@asynccontextmanager
+async def open_runner_records(settings: Settings) -> AsyncIterator[RunnerRecords]:
+    """Connect to runner_db.
+
+    Args:
+        settings: where it is, and how long a lease holds.
+    """
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+    async with open_mongo(settings.runner_mongo_uri) as mongo:
+        records = RunnerRecords(mongo, owner, settings.split_lease)
+        await records.prepare()
+        yield records
+
+
+def _record(document: Document) -> Record:
+    return msgspec.convert(document, Record, strict=False)

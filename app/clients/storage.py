@@ -1,0 +1,282 @@
+"""Objects of an S3 server, read and written without ever holding a whole one in memory."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from app.clients.s3 import S3, ObjectFacts, Place, UploadKey, open_s3
+from app.errors import Missing, Rejected, RetryLater, Unavailable
+from app.settings import Settings
+
+__all__ = ["PART", "ObjectFacts", "Storage", "TooLarge", "open_storage"]
+
+logger = logging.getLogger(__name__)
+
+PART: Final = 8 << 20
+"""Bytes per part of a large object. S3 asks for at least 5 MiB and at most 10,000 parts: 80 GB."""
+
+COPY_PART: Final = 256 << 20
+"""Bytes per part of a server-side copy: one such copy must end within a read timeout."""
+
+
+class TooLarge(Rejected):
+    """More bytes came than are allowed."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__("too_large", f"more than the {limit} bytes that are allowed")
+
+
+class Storage:
+    """An S3 server. Every method raises `Unavailable` when the server does not do its work.
+
+    Args:
+        s3: its calls.
+        bucket: the first one that is ours; without it the server is not ready.
+    """
+
+    def __init__(self, s3: S3, bucket: str) -> None:
+        self._s3 = s3
+        self._bucket = bucket
+        self._cleanups: set[asyncio.Task[None]] = set()
+
+    async def ping(self) -> None:
+        """Return if the server answers and our first bucket is there.
+
+        Raises:
+            Unavailable: it does not, or the bucket is not there.
+        """
+        if not await self._s3.has_bucket(self._bucket):
+            raise Unavailable("S3", f"there is no bucket {self._bucket}")
+
+    async def ensure_buckets(self, names: Iterable[str]) -> None:
+        """Create the buckets that are not there yet."""
+        for name in names:
+            await self._s3.make_bucket(name)
+
+    async def put(
+        self,
+        bucket: str,
+        name: str,
+        data: bytes,
+        *,
+        content_type: str,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write an object that fits into memory.
+
+        Raises:
+            Missing: there is no such bucket.
+        """
+        await self._s3.put(bucket, name, data, _headers(content_type, metadata))
+
+    async def put_stream(
+        self,
+        bucket: str,
+        name: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        content_type: str,
+        metadata: Mapping[str, str] | None = None,
+        limit: int | None = None,
+    ) -> int:
+        """Write an object from pieces of any size; return how many bytes it has.
+
+        When anything goes wrong, and when the task is cancelled, nothing is left of it. An object that
+        had this name before stays as it was. At most two parts are held in memory.
+
+        Raises:
+            TooLarge: more than `limit` bytes came.
+            Missing: there is no such bucket.
+        """
+        headers = _headers(content_type, metadata)
+        parts = _in_parts(chunks, limit)
+        first = await anext(parts, b"")
+        if len(first) < PART:
+            await self._s3.put(bucket, name, first, headers)
+            return len(first)
+        size = len(first)
+        async with self._upload(bucket, name, headers) as (key, tags):
+            tags.append(await self._s3.send_part(key, 1, first))
+            del first  # or it would stay in memory to the end
+            async for part in parts:
+                size += len(part)
+                tags.append(await self._s3.send_part(key, len(tags) + 1, part))
+                del part  # or it would stay in memory beside the next one
+        return size
+
+    async def stat(self, bucket: str, name: str) -> ObjectFacts | None:
+        """Return what is known of an object; None when it is not there."""
+        try:
+            return await self._s3.head(bucket, name)
+        except Missing:
+            return None
+
+    async def get(self, bucket: str, name: str) -> bytes:
+        """Return the bytes of a small object.
+
+        Raises:
+            Missing: it is not there.
+        """
+        async with self.stream(bucket, name) as (_, chunks):
+            return b"".join([chunk async for chunk in chunks])
+
+    @asynccontextmanager
+    async def stream(
+        self, bucket: str, name: str, *, chunk: int = 1 << 20
+    ) -> AsyncIterator[tuple[ObjectFacts, AsyncIterator[bytes]]]:
+        """Yield what is known of an object, and its bytes in pieces of at most `chunk` bytes.
+
+        Raises:
+            Missing: it is not there.
+        """
+        download = await self._s3.open(bucket, name)
+
+        async def chunks() -> AsyncIterator[bytes]:
+            while data := await download.read(chunk):
+                yield data
+
+        try:
+            yield download.facts, chunks()
+        finally:
+            download.close()
+
+    async def download(self, bucket: str, name: str, path: Path) -> ObjectFacts:
+        """Write an object to a local file; a cancelled caller waits until the file is let go.
+
+        Raises:
+            Missing: the object is not there.
+        """
+        stop = threading.Event()
+        call = asyncio.ensure_future(self._s3.download(bucket, name, path, stop=stop))
+        try:
+            return await asyncio.shield(call)
+        except asyncio.CancelledError:
+            stop.set()
+            await asyncio.wait([call])
+            raise
+
+    async def delete(self, bucket: str, name: str) -> None:
+        """Remove an object; one that is not there is fine."""
+        await self.delete_many(bucket, [name])
+
+    async def delete_many(self, bucket: str, names: Iterable[str]) -> None:
+        """Remove objects; those that are not there are fine."""
+        with suppress(Missing):
+            await self._s3.remove(bucket, list(names))
+
+    async def names(self, bucket: str, prefix: str, *, after: str = "") -> AsyncIterator[ObjectFacts]:
+        """Yield the objects whose names begin with `prefix`, in order, a page at a time.
+
+        Args:
+            bucket: where to look; nothing is yielded when it is not there.
+            prefix: how the names begin.
+            after: a name; only those behind it are yielded.
+        """
+        with suppress(Missing):
+            async for page in self._s3.pages(bucket, prefix, after):
+                for item in page:
+                    yield item
+
+    async def copy(
+        self,
+        source: Place,
+        target: Place,
+        *,
+        content_type: str,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        """Copy an object within the server; source and target are (bucket, name).
+
+        Raises:
+            Missing: the source, or the target's bucket, is not there.
+        """
+        size = (await self._s3.head(*source)).size
+        headers = _headers(content_type, metadata)
+        if size <= COPY_PART:
+            await self._s3.copy(source, target, headers)
+            return
+        async with self._upload(*target, headers) as (key, tags):
+            for start in range(0, size, COPY_PART):
+                span = (start, min(start + COPY_PART, size) - 1)
+                tags.append(await self._s3.copy_part(key, len(tags) + 1, source, span))
+
+    async def abort_unfinished(self, bucket: str, prefix: str, *, older_than: timedelta) -> int:
+        """Take away uploads that were begun and never ended, as by a process killed; return how many."""
+        before = datetime.now(UTC) - older_than
+        found = await self._s3.unfinished_uploads(bucket, prefix)
+        old = [key for key in found if key.begun and key.begun < before]
+        for key in old:
+            await self._abort(key)
+        return len(old)
+
+    @asynccontextmanager
+    async def _upload(
+        self, bucket: str, name: str, headers: dict[str, str]
+    ) -> AsyncIterator[tuple[UploadKey, list[str]]]:
+        """Complete an upload at the end of the block, or leave nothing of it when the block raises."""
+        key = await self._s3.begin_upload(bucket, name, headers)
+        tags: list[str] = []
+        is_complete = False
+        try:
+            yield key, tags
+            await self._s3.complete_upload(key, tags)
+            is_complete = True
+        finally:
+            if not is_complete:
+                cleanup = asyncio.create_task(self._abort(key))
+                self._cleanups.add(cleanup)
+                cleanup.add_done_callback(self._cleanups.discard)
+                await asyncio.shield(cleanup)
+
+    async def _abort(self, key: UploadKey) -> None:
+        try:
+            await self._s3.abort_upload(key)
+        except Missing:
+            return  # it had been completed or aborted before
+        except RetryLater as error:
+            logger.warning("upload not aborted", extra={"object": key.name, "cause": str(error)})
+
+    async def finish(self) -> None:
+        """Wait for what cancelled uploads still take away."""
+        if self._cleanups:
+            await asyncio.wait(self._cleanups)
+
+
+@asynccontextmanager
+async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
+    """Yield a client of the S3 server that the settings name; it connects when it is first used."""
+    async with open_s3(settings) as s3:
+        storage = Storage(s3, settings.buckets[0])
+        try:
+            yield storage
+        finally:
+            await storage.finish()
+
+
+def _headers(content_type: str, metadata: Mapping[str, str] | None) -> dict[str, str]:
+    own = {f"x-amz-meta-{key}": value for key, value in (metadata or {}).items()}
+    return {"Content-Type": content_type} | own
+
+
+async def _in_parts(chunks: AsyncIterator[bytes], limit: int | None) -> AsyncIterator[bytes]:
+    """Yield pieces of at least PART bytes, the last one of less."""
+    waiting = bytearray()
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if limit is not None and size > limit:
+            raise TooLarge(limit)
+        waiting += chunk
+        if len(waiting) >= PART:
+            part = bytes(waiting)
+            waiting.clear()
+            yield part
+            del part  # or it would stay in memory beside the next one
+    if waiting:
+        yield bytes(waiting)

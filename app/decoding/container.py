@@ -1,0 +1,156 @@
+"""Opens a video file: which formats and codecs are read, and why one is refused."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import av
+import av.stream
+
+from app.decoding.clock import Clock
+from app.decoding.protocol import Limits
+from app.domain.failures import failure
+from app.errors import Undecodable
+
+# PyAV's types are not known to mypy; these names say at least which thing is meant.
+AvContainer: TypeAlias = Any
+AvStream: TypeAlias = Any
+AvContext: TypeAlias = Any
+AvPacket: TypeAlias = Any
+AvFrame: TypeAlias = Any
+
+FORMATS: Final = ("mov", "matroska", "avi", "mpegts", "mpeg", "ogg", "flv", "gif", "h264", "hevc")
+"""Demuxers by FFmpeg's names. None of them opens another file or address, as playlists do."""
+
+DECODERS: Final = {
+    "h264": "h264",
+    "hevc": "hevc",
+    "av1": "libdav1d",
+    "vp8": "vp8",
+    "vp9": "vp9",
+    "mpeg4": "mpeg4",
+    "msmpeg4v1": "msmpeg4v1",
+    "msmpeg4v2": "msmpeg4v2",
+    "msmpeg4v3": "msmpeg4",
+    "mpeg2video": "mpeg2video",
+    "mpeg1video": "mpeg1video",
+    "mjpeg": "mjpeg",
+    "theora": "theora",
+    "prores": "prores",
+    "gif": "gif",
+}
+"""Codecs and the one decoder of FFmpeg that may read each. Hundreds of others are the usual way in."""
+
+MICROSECONDS: Final = Fraction(1, 1_000_000)
+"""The unit of a container's own times (FFmpeg, `AV_TIME_BASE`)."""
+
+SCANNED_BYTES: Final = 1 << 20
+"""How much of either end of a file is searched for the marks of encryption."""
+
+ENCRYPTION_MARKS: Final = (b"encv", b"pssh")
+"""Boxes of ISO/IEC 23001-7 (Common Encryption): an encrypted sample entry, a key system's header."""
+
+
+def refuse(code: str, detail: str = "") -> Undecodable:
+    """Return the error that says, in the words of `app.domain.failures`, why a video is not read."""
+    reason = failure(code, detail)
+    return Undecodable(reason.code, reason.message)
+
+
+@contextmanager
+def open_container(path: Path, limits: Limits) -> Iterator[AvContainer]:
+    """Open a local video file; its format is told by its content, never by its name.
+
+    Raises:
+        Undecodable: it is not a video in a format that we read.
+    """
+    options = {
+        "format_whitelist": ",".join(FORMATS),
+        "protocol_whitelist": "file",
+        "codec_whitelist": ",".join(DECODERS.values()),
+        # Refused before a byte of it is allocated; a little room is left so that a picture just over the
+        # limit is refused by us, with its size.
+        "max_pixels": str(limits.pixels * 2),
+    }
+    try:
+        container = av.open(f"file:{path}", options=options)
+    except (MemoryError, FileNotFoundError):
+        raise
+    except (av.FFmpegError, UnicodeDecodeError) as error:
+        raise refuse("encrypted" if _is_marked_encrypted(path) else "not_a_video") from error
+    with container:
+        yield container
+
+
+def choose_stream(container: AvContainer, limits: Limits) -> AvStream:
+    """Return the first video stream that is no cover picture, ready to decode in one thread.
+
+    Raises:
+        Undecodable: there is none, its codec is not one we decode, or it declares more than the limits.
+    """
+    streams = [stream for stream in container.streams.video if not _is_cover(stream)]
+    if not streams:
+        raise refuse("no_video_stream")
+    stream = streams[0]
+    context = stream.codec_context
+    if context is None or DECODERS.get(context.codec.canonical_name) != context.codec.name:
+        raise refuse("unsupported_codec", "" if context is None else f"({context.codec.canonical_name})")
+    check_pixels(context.width, context.height, limits)
+    check_frames(stream.frames, limits)
+    check_seconds(declared_end(container, stream) or 0, limits)
+    context.options = {"max_pixels": str(limits.pixels * 2)}
+    # Frame threads would hold several frames at a time and hide which packet was damaged.
+    context.thread_type = "NONE"
+    context.thread_count = 1
+    return stream
+
+
+def create_clock(container: AvContainer, stream: AvStream) -> Clock:
+    """Return the clock of a stream; it starts at the first timestamp of any stream of the file."""
+    return Clock(time_base=stream.time_base, origin=_origin(container), rate=stream.average_rate)
+
+
+def declared_end(container: AvContainer, stream: AvStream) -> float | None:
+    """Return the second at which the stream ends according to the file; None when it does not say."""
+    if stream.duration is not None and stream.duration > 0:
+        return float(((stream.start_time or 0) + stream.duration) * stream.time_base) - _origin(container)
+    # The whole file's length says nothing of the pictures where there is sound, which may be longer.
+    if container.duration is not None and len(container.streams) == 1:
+        return float(container.duration * MICROSECONDS)
+    return None
+
+
+def check_pixels(width: int, height: int, limits: Limits) -> None:
+    """Refuse a frame that is larger than the limit."""
+    if width * height > limits.pixels:
+        raise refuse("too_many_pixels", f"It is {width}x{height}, the limit is {limits.pixels} pixels.")
+
+
+def check_frames(frames: int, limits: Limits) -> None:
+    """Refuse a video with more frames than the limit."""
+    if frames > limits.frames:
+        raise refuse("too_many_frames", f"The limit is {limits.frames}.")
+
+
+def check_seconds(seconds: float, limits: Limits) -> None:
+    """Refuse a video that is longer than the limit."""
+    if seconds > limits.seconds:
+        raise refuse("too_long", f"The limit is {limits.seconds:.0f} seconds.")
+
+
+def _origin(container: AvContainer) -> float:
+    return float((container.start_time or 0) * MICROSECONDS)
+
+
+def _is_cover(stream: AvStream) -> bool:
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def _is_marked_encrypted(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(SCANNED_BYTES)
+        file.seek(max(len(head), path.stat().st_size - SCANNED_BYTES))
+        ends = head + file.read(SCANNED_BYTES)
+    return any(mark in ends for mark in ENCRYPTION_MARKS)

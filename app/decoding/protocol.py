@@ -1,0 +1,143 @@
+"""What passes between the parent and the child that decodes one video.
+
+The parent writes one line of JSON, an `Order`. The child answers with records: a header of fixed size,
+then a key and a value. `ready` comes first, then frames (each one a finished message for the broker) and
+signs of life, at last exactly one `facts` or `failed`.
+"""
+
+import struct
+from asyncio import StreamReader
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import BinaryIO, Final
+
+import msgspec
+from msgspec import Struct
+
+from app.domain.messages import Failure, Options, VideoFacts
+from app.errors import Malformed
+
+HEADER: Final = struct.Struct("<BQII")
+"""Kind, number, length of the key, length of the value."""
+
+MAX_RECORD: Final = 64 << 20
+"""Bytes of a key or value that the parent believes in: a JPEG of 4096x4096 noise as base64 takes 50 MB."""
+
+EXIT_MEMORY: Final = 12
+"""How a child ends that ran out of memory: errno's ENOMEM."""
+
+
+class Kind(IntEnum):
+    """What a record says. Its number is a frame's index, or the count of frames so far."""
+
+    READY = 0
+    FRAME = 1
+    ALIVE = 2
+    FACTS = 3
+    FAILED = 4
+
+
+class Limits(Struct, frozen=True):
+    """What one video may cost.
+
+    Attributes:
+        pixels: of one frame.
+        frames: of the video.
+        seconds: of the video.
+        memory: bytes the child may allocate beyond what it starts with.
+        stall: seconds without progress, of the clock and of the processor.
+    """
+
+    pixels: int
+    frames: int
+    seconds: float
+    memory: int
+    stall: float
+
+
+class Job(Struct, frozen=True):
+    """A video to split.
+
+    Attributes:
+        path: of the local file.
+        start_index: the first sampled frame wanted, counted among the sampled frames.
+        only: numbers of the frames wanted, counted in the source; None means all.
+    """
+
+    video_id: str
+    attempt: int
+    path: str
+    options: Options = Options()
+    start_index: int = 0
+    only: list[int] | None = None
+
+
+class Order(Struct, frozen=True):
+    """What the child is told: the video, the longest side of a picture in pixels, and the limits."""
+
+    job: Job
+    longest: int
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One answer of the child."""
+
+    kind: Kind
+    number: int
+    key: bytes
+    value: bytes
+
+
+def write_order(order: Order) -> bytes:
+    """Return the order as one line."""
+    return msgspec.json.encode(order) + b"\n"
+
+
+def read_order(line: bytes) -> Order:
+    """Return the order that a line holds."""
+    return msgspec.json.decode(line, type=Order)
+
+
+def write_record(
+    stream: BinaryIO, kind: Kind, number: int = 0, *, key: bytes = b"", value: bytes = b""
+) -> None:
+    """Write one record and flush; blocks while the parent does not read."""
+    stream.write(HEADER.pack(kind, number, len(key), len(value)))
+    stream.write(key)
+    stream.write(value)
+    stream.flush()
+
+
+async def read_record(reader: StreamReader) -> Record:
+    """Return the next record.
+
+    Raises:
+        asyncio.IncompleteReadError: the child's end of the pipe is closed.
+        Malformed: these bytes are no record.
+    """
+    kind, number, key_length, value_length = HEADER.unpack(await reader.readexactly(HEADER.size))
+    if kind not in Kind or max(key_length, value_length) > MAX_RECORD:
+        raise Malformed("record of the decoder", f"kind {kind}, {key_length} and {value_length} bytes")
+    key = await reader.readexactly(key_length)
+    return Record(Kind(kind), number, key, await reader.readexactly(value_length))
+
+
+def frame_key(video_id: str, attempt: int, frame: int) -> bytes:
+    """Return the key under which a frame travels (topic `inference_tasks`)."""
+    return f"{video_id}/{attempt}/{frame}".encode()
+
+
+def read_outcome(record: Record) -> VideoFacts | Failure:
+    """Return what a last record says.
+
+    Raises:
+        Malformed: it says nothing of the kind.
+    """
+    try:
+        if record.kind is Kind.FACTS:
+            return msgspec.json.decode(record.value, type=VideoFacts)
+        return msgspec.json.decode(record.value, type=Failure)
+    except msgspec.DecodeError as error:
+        raise Malformed("outcome of the decoder", error) from error

@@ -1,0 +1,97 @@
+"""Decoding and picture work side by side: records out of a video."""
+
+import base64
+import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from threading import Lock
+from typing import BinaryIO, Final
+
+import msgspec
+
+from app.decoding.limits import extend_processor_time
+from app.decoding.picture import encode_jpeg, preprocess, shrink
+from app.decoding.protocol import Kind, Order, frame_key, write_record
+from app.decoding.reader import SampledFrame, VideoReader
+from app.domain.messages import VideoFacts
+
+AHEAD: Final = 3
+"""Decoded frames that may wait for their picture work: enough to level out, 160 MB at 8K."""
+
+LIFE_SIGN_SECONDS: Final = 1.0
+"""How long the child may be silent at most, while it gets on."""
+
+
+class Splitter:
+    """Turns the video of one order into records.
+
+    Decoding runs in the caller's thread, everything after it in a second one; FFmpeg, OpenCV and
+    the pipe all release Python's lock. A parent that does not read stops both.
+
+    Args:
+        order: what to do.
+        output: where the records go.
+    """
+
+    def __init__(self, order: Order, output: BinaryIO) -> None:
+        self._order = order
+        self._output = output
+        self._writing = Lock()
+        self._interval = min(LIFE_SIGN_SECONDS, order.limits.stall / 4)
+        self._written_at = time.monotonic()
+        self._due = self._written_at
+        job = order.job
+        self._head = b'{"video_id":%s,"attempt":%d,"options":%s,"frame":' % (
+            msgspec.json.encode(job.video_id),
+            job.attempt,
+            msgspec.json.encode(job.options),
+        )
+
+    def split(self) -> VideoFacts:
+        """Write one record per wanted frame; return the facts of the video.
+
+        Raises:
+            Undecodable: the video is none, or more than the limits allow.
+        """
+        job, limits = self._order.job, self._order.limits
+        reader = VideoReader(
+            Path(job.path), stride=job.options.vid_stride, limits=limits, on_progress=self._show_life
+        )
+        waiting: deque[Future[None]] = deque()
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pictures") as pictures:
+            for sample in reader.sampled(job.start_index, job.only):
+                waiting.append(pictures.submit(self._write_frame, sample))
+                if len(waiting) > AHEAD:
+                    waiting.popleft().result()
+            for written in waiting:
+                written.result()
+        return reader.facts
+
+    def _write_frame(self, sample: SampledFrame) -> None:
+        image = encode_jpeg(shrink(preprocess(sample.picture()), self._order.longest))
+        # Assembled by hand: a JSON encoder would look at every character of the picture.
+        value = b'%s%d,"time":%a,"width":%d,"height":%d,"image":"%s"}' % (
+            self._head,
+            sample.number,
+            sample.time,
+            sample.width,
+            sample.height,
+            base64.b64encode(image),
+        )
+        job = self._order.job
+        self._write(Kind.FRAME, sample.index, frame_key(job.video_id, job.attempt, sample.number), value)
+
+    def _show_life(self, frames: int) -> None:
+        now = time.monotonic()
+        if now < self._due:
+            return
+        self._due = now + self._interval
+        extend_processor_time(self._order.limits)
+        if now - self._written_at >= self._interval:
+            self._write(Kind.ALIVE, frames)
+
+    def _write(self, kind: Kind, number: int, key: bytes = b"", value: bytes = b"") -> None:
+        with self._writing:
+            write_record(self._output, kind, number, key=key, value=value)
+            self._written_at = time.monotonic()

@@ -1,0 +1,173 @@
+"""The only module that imports Ultralytics and torch: loads weights safely, exports and fetches them.
+
+Run as a program it does one job and ends, so that the process that asked never loads torch (926 MB
+resident instead of 258):
+
+    python -m app.detection.checkpoint export WEIGHTS FOLDER
+    python -m app.detection.checkpoint fetch NAME FOLDER
+
+It prints one line of JSON; see `app.detection.export`, which reads it.
+
+One module, because what makes loading safe is an environment variable that Ultralytics reads while it is
+imported: here nobody can import it earlier. Inside functions, because a process with an exported model
+never needs either.
+"""
+
+import contextlib
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from app.errors import Misconfigured
+
+EXPORT_SIZE: Final = 640
+"""Side of the example picture of the export; the graph takes any size."""
+
+WITH_BOXES: Final = frozenset({"detect", "segment", "pose", "obb"})
+"""Tasks of Ultralytics whose answer contains boxes."""
+
+
+class GraphFacts(msgspec.Struct, omit_defaults=True):
+    """What is known of an exported model.
+
+    Attributes:
+        task: what the model does, in Ultralytics' words; `detect` for a detector.
+        names: of the classes, by index.
+        stride: its input's sides are multiples of it.
+        end2end: whether it suppresses overlapping boxes itself.
+        graph: path of the OpenVINO graph in its folder; empty when there is none.
+        no_graph: why there is none.
+    """
+
+    task: str
+    names: list[str]
+    stride: int = 32
+    end2end: bool = False
+    graph: str = ""
+    no_graph: str = ""
+
+
+class Outcome(msgspec.Struct, omit_defaults=True):
+    """How a job ended: one line for the operator when it failed, and what an export found out."""
+
+    error: str = ""
+    facts: GraphFacts | None = None
+
+
+def safe_environment(data_dir: Path, *, offline: bool) -> dict[str, str]:
+    """Return the variables that make Ultralytics load safely, install nothing, and write to `data_dir`."""
+    return {
+        # Unpickling is restricted to a list of known classes: a weights file cannot run code.
+        "ULTRALYTICS_SAFE_LOAD": "true",
+        "YOLO_AUTOINSTALL": "false",
+        "YOLO_OFFLINE": str(offline).lower(),
+        "YOLO_CONFIG_DIR": str(data_dir.resolve() / "ultralytics"),
+    }
+
+
+def load_model(weights: Path, *, shown_as: Path) -> Any:  # noqa: ANN401  # a vendor's object, for this package
+    """Return Ultralytics' model of a weights file; a pickle that names foreign code is refused.
+
+    Args:
+        weights: the file, or a copy of it.
+        shown_as: the name that the operator knows it by.
+
+    Raises:
+        Misconfigured: the file cannot be loaded, or holds no model that finds objects.
+    """
+    ultralytics = _import_safely()
+    try:
+        model = ultralytics.YOLO(str(weights))
+    except Exception as error:
+        message = f"the weights {shown_as} cannot be loaded: {one_line(error)}; set MODEL to other weights"
+        raise Misconfigured(message) from error
+    if model.task not in WITH_BOXES:
+        message = (
+            f"the weights {shown_as} are for the task {model.task!r} and find no objects: set MODEL to others"
+        )
+        raise Misconfigured(message)
+    return model
+
+
+def has_cuda() -> bool:
+    """Return whether torch is here and sees a GPU."""
+    try:
+        import torch  # noqa: PLC0415  # heavy
+    except ImportError:
+        return False
+    return bool(torch.cuda.is_available())
+
+
+def one_line(error: BaseException) -> str:
+    """Return the first line of an error's text without the ornaments of Ultralytics."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[0] if lines else type(error).__name__
+    return text.encode("ascii", "ignore").decode().removeprefix("ERROR").strip()[:500]
+
+
+def _import_safely() -> Any:  # noqa: ANN401  # a module
+    os.environ["ULTRALYTICS_SAFE_LOAD"] = "true"
+    try:
+        import ultralytics.nn.tasks  # noqa: PLC0415  # heavy, and only after the line above
+    except ImportError as error:
+        message = f"loading a model needs Ultralytics: pip install 'kadr[inference]' ({error})"
+        raise Misconfigured(message) from error
+    # With an older torch Ultralytics falls back, silently, to loading that runs what it finds.
+    if not ultralytics.nn.tasks._SafeLoad.restricted():  # noqa: SLF001  # there is no public way to ask
+        raise Misconfigured("weights cannot be loaded safely here: ULTRALYTICS_SAFE_LOAD has no effect")
+    return ultralytics
+
+
+def _export(weights: Path) -> Outcome:
+    # Ultralytics writes beside the file it loaded, and edits that file's path as text: a bare name is safe.
+    copy = Path(weights.name)
+    shutil.copyfile(weights, copy)
+    model = load_model(copy, shown_as=weights)
+    names = [str(model.names.get(i, i)) for i in range(max(model.names, default=-1) + 1)]
+    facts = GraphFacts(task=model.task, names=names)
+    if model.task != "detect":
+        facts.no_graph = f"it is a model for the task {model.task!r}"
+        return Outcome(facts=facts)
+    try:
+        written = Path(model.export(format="openvino", dynamic=True, imgsz=EXPORT_SIZE, verbose=False))
+        metadata = _import_safely().utils.YAML.load(written / "metadata.yaml")
+    except Exception as error:  # noqa: BLE001  # whatever an exporter fails with, the model still runs without it
+        facts.no_graph = f"its export failed: {one_line(error)}"
+        return Outcome(facts=facts)
+    facts.stride = int(metadata["stride"])
+    facts.end2end = bool(metadata.get("end2end", False))
+    facts.graph = str(next(written.glob("*.xml")))
+    return Outcome(facts=facts)
+
+
+def _fetch(name: str) -> Outcome:
+    downloads = _import_safely().utils.downloads
+    if name not in downloads.GITHUB_ASSETS_NAMES:
+        return Outcome(error=f"MODEL={name} is neither a file nor a model that Ultralytics knows")
+    try:
+        downloads.attempt_download_asset(name, retry=1)
+    except Exception as error:  # noqa: BLE001  # every way a download fails means the same to the operator
+        return Outcome(error=f"MODEL={name} cannot be downloaded: {one_line(error)}")
+    if not Path(name).is_file():
+        return Outcome(error=f"MODEL={name} cannot be downloaded: nothing arrived")
+    return Outcome()
+
+
+def main(job: str, what: str, folder: str) -> int:
+    """Do one job in `folder`; print its outcome as one line of JSON on the real standard output."""
+    os.chdir(folder)
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            outcome = _fetch(what) if job == "fetch" else _export(Path(what))
+        except Misconfigured as error:
+            outcome = Outcome(error=str(error))
+    sys.stdout.buffer.write(msgspec.json.encode(outcome) + b"\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,160 @@
+"""The only module that imports OpenVINO: runs an exported model on this machine's processor.
+
+One static graph per shape of the canvas, each with its own infer requests. Numbers behind the choices, on
+two cores with YOLOv8n: two streams with a request each 21.7 ms a picture, one stream 23.5, batches no
+better; Ultralytics on the same export 42.
+"""
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, Final
+
+import numpy as np
+import openvino
+
+from app.detection.boxes import Boxes, candidates, canvas_size, finished, place, suppress, to_picture
+from app.detection.export import Export
+from app.detection.pictures import Pixels, letterbox
+from app.errors import KadrError
+
+REQUESTS: Final = 2
+"""Pictures in the graph at the same time."""
+
+SHAPES: Final = 8
+"""Graphs kept; the one unused for longest goes. Compiling one takes 0.2 s, and each holds the weights."""
+
+CONFIGURATION: Final = {
+    # On processors with bf16 but without AMX OpenVINO picks bf16: 1.56 times slower, and other boxes.
+    "INFERENCE_PRECISION_HINT": "f32",
+    "NUM_STREAMS": str(REQUESTS),
+}
+
+END_TO_END_COLUMNS: Final = 6
+"""Left, top, right, bottom, score, class."""
+
+BOX_ROWS: Final = 4
+"""Rows of a raw output before the scores of the classes."""
+
+Shape = tuple[int, int]
+Requests = SimpleQueue[Any]
+
+
+class GraphUnusable(KadrError):
+    """OpenVINO cannot run this model here; the model may still be run another way."""
+
+
+class GraphModel:
+    """A model on OpenVINO; safe to use from several threads.
+
+    Args:
+        export: the exported model.
+        imgsz: longest side of the canvas in pixels, rounded up to whole strides.
+
+    Raises:
+        GraphUnusable: OpenVINO cannot run it, or its output has a form we do not know.
+    """
+
+    backend = "openvino f32"
+
+    def __init__(self, export: Export, imgsz: int) -> None:
+        self.names = tuple(export.facts.names)
+        self._facts = export.facts
+        self._size = canvas_size(imgsz, export.facts.stride)
+        self._graphs = Graphs(export.graph)
+        try:
+            self._graphs.check_form(classes=len(self.names), end2end=export.facts.end2end)
+            # Frames of 16:9 are the most likely; and what fails, fails now.
+            self.detect_one(np.zeros((self._size * 9 // 16, self._size, 3), np.uint8), conf=0.99)
+        except RuntimeError as error:
+            # The last line names the cause; those before it are places in OpenVINO's source.
+            cause = str(error).strip().rpartition("\n")[2]
+            raise GraphUnusable(f"OpenVINO cannot run it: {cause}") from error
+
+    def detect_one(self, picture: Pixels, *, conf: float, iou: float = 0.45, max_det: int = 300) -> Boxes:
+        """Return what is in a picture, in its pixels; blocks, without holding the GIL while the graph runs.
+
+        Args:
+            picture: height, width, 3; BGR.
+            conf: least confidence, exclusive.
+            iou: overlap above which the weaker of two boxes of one class is dropped.
+            max_det: most boxes.
+        """
+        height, width = picture.shape[:2]
+        placement = place(height, width, size=self._size, stride=self._facts.stride)
+        canvas = letterbox(picture, placement)
+        requests = self._graphs.requests(placement.canvas)
+        request = requests.get()
+        try:
+            request.set_input_tensor(openvino.Tensor(canvas[None], shared_memory=True))
+            # Not AsyncInferQueue: its callbacks take the GIL from a foreign thread, and are known to hang.
+            request.start_async()
+            request.wait()
+            output = request.get_output_tensor(0).data[0]
+            boxes = (
+                finished(output, conf=conf, max_det=max_det)
+                if self._facts.end2end
+                else candidates(output, conf)
+            )
+        finally:
+            requests.put(request)
+        if not self._facts.end2end:
+            boxes = suppress(boxes, iou=iou, max_det=max_det)
+        return boxes._replace(corners=to_picture(boxes.corners, placement))
+
+
+class Graphs:
+    """The compiled graphs of one model, one per shape, the latest used kept.
+
+    Args:
+        path: of the model that OpenVINO reads.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._core = openvino.Core()
+        self._kept: OrderedDict[Shape, Requests] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def check_form(self, *, classes: int, end2end: bool) -> None:
+        """Make sure that the output is one of the two forms that we read.
+
+        Raises:
+            GraphUnusable: it is not.
+        """
+        model = self._core.read_model(self._path)
+        shape = model.output(0).get_partial_shape()
+        form = [axis.get_length() if axis.is_static else None for axis in shape]
+        known = form[2] == END_TO_END_COLUMNS if end2end else form[1] == BOX_ROWS + classes
+        if not known:
+            raise GraphUnusable(f"its output has an unknown form, {shape}")
+
+    def requests(self, shape: Shape) -> Requests:
+        """Return the infer requests of the graph for a canvas of this height and width.
+
+        Whoever takes one puts it back. Those of a graph that was let go work on until they are put back.
+        """
+        with self._lock:
+            requests = self._kept.pop(shape, None) or self._compiled(shape)
+            self._kept[shape] = requests
+            if len(self._kept) > SHAPES:
+                self._kept.popitem(last=False)
+            return requests
+
+    def _compiled(self, shape: Shape) -> Requests:
+        model = self._core.read_model(self._path)
+        model.reshape([1, 3, *shape])
+        preprocess = openvino.preprocess
+        steps = preprocess.PrePostProcessor(model)
+        pixels = steps.input().tensor()
+        pixels.set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
+        pixels.set_color_format(preprocess.ColorFormat.BGR)
+        steps.input().model().set_layout(openvino.Layout("NCHW"))
+        convert = steps.input().preprocess().convert_element_type(openvino.Type.f32)
+        convert.convert_color(preprocess.ColorFormat.RGB).scale(255.0)
+        compiled = self._core.compile_model(steps.build(), "CPU", CONFIGURATION)
+        requests: Requests = SimpleQueue()
+        for _ in range(REQUESTS):
+            requests.put(compiled.create_infer_request())
+        return requests

@@ -1,0 +1,33 @@
+"""Every way a whole video can fail: its code, and its sentence for people."""
+
+from typing import Final
+
+from app.domain.messages import Failure
+
+SENTENCES: Final[dict[str, str]] = {
+    "not_a_video": "The file is not a video in a format that Kadr reads.",
+    "no_video_stream": "The file holds no video stream, only sound or data.",
+    "unsupported_codec": "The video is coded with a codec that Kadr does not decode.",
+    "encrypted": "The video is encrypted (DRM) and cannot be decoded.",
+    "no_frames": "Not one frame of the video could be decoded.",
+    "too_many_pixels": "A frame of the video is larger than the limit allows.",
+    "too_many_frames": "The video has more frames than the limit allows.",
+    "too_long": "The video is longer than the limit allows.",
+    "decoder_crashed": "The decoder crashed on this video several times.",
+    "decoder_timeout": "The decoder made no progress on this video for too long.",
+    "decoder_memory": "The decoder needed more memory than the limit allows.",
+    "input_missing": "The video's file is no longer in the object storage.",
+    "cancelled": "The video was cancelled.",
+    "frames_lost": "Some frames were lost on the way and could not be found again.",
+    "rejected": "The request could not be read.",
+}
+
+
+def failure(code: str, detail: str = "") -> Failure:
+    """Return the failure with this code; the detail, if any, follows the sentence.
+
+    Raises:
+        KeyError: no sentence is known for this code, which is our mistake.
+    """
+    sentence = SENTENCES[code]
+    return Failure(code, f"{sentence} {detail}".strip())

@@ -1,0 +1,200 @@
+"""The facts that travel between the stages, and how they are written as JSON.
+
+Every message is a typed fact in the past tense, made only of what JSON keeps. Readers ignore fields they
+do not know, and every field that was added later has a default, so that old and new workers run side by
+side. Boxes are `[left, top, right, bottom]` in whole pixels of the source frame as a player shows it
+(rotation applied, origin at the top left); times are seconds from the container's first timestamp.
+"""
+
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from app.errors import Malformed
+
+VideoId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z._-]+$")]
+Attempt = Annotated[int, Meta(ge=1)]
+FrameNumber = Annotated[int, Meta(ge=0, lt=100_000_000)]
+
+
+class Options(Struct, frozen=True, omit_defaults=True):
+    """What a client may choose for one video; names and defaults as Ultralytics has them.
+
+    Attributes:
+        conf: least confidence of a detection, 0 to 1.
+        iou: IoU above which non-maximum suppression drops the weaker of two boxes of one class, 0 to 1.
+        vid_stride: every how manieth frame is looked at, counted from frame 0.
+        max_det: most detections in one frame.
+    """
+
+    conf: Annotated[float, Meta(ge=0, le=1)] = 0.25
+    iou: Annotated[float, Meta(ge=0, le=1)] = 0.45
+    vid_stride: Annotated[int, Meta(ge=1)] = 5
+    max_det: Annotated[int, Meta(ge=1, le=3000)] = 300
+
+
+class Failure(Struct, frozen=True):
+    """Why a video, or one frame of it, has no result: a stable code and a sentence for people."""
+
+    code: str
+    message: str
+
+
+class VideoFacts(Struct, frozen=True):
+    """What decoding found out about a video.
+
+    Attributes:
+        width: of a frame as a player shows it, in pixels.
+        height: of a frame as a player shows it, in pixels.
+        fps: frames per second, the average over the video.
+        duration: seconds from the first timestamp to the end of the last frame.
+        frames: frames that were decoded or skipped exactly.
+        sampled: frames that were looked at.
+        truncated: whether the file breaks off before its end.
+    """
+
+    width: int
+    height: int
+    fps: float
+    duration: float
+    frames: int
+    sampled: int
+    truncated: bool = False
+
+
+class ModelFacts(Struct, frozen=True):
+    """The model that looked: its name, the SHA-256 of its weights and what runs it."""
+
+    name: str
+    sha256: str
+    backend: str
+    demo: bool = False
+
+
+class VideoAsked(Struct, frozen=True):
+    """Something was asked for a video (topic `outbox_events`, key: the video's id)."""
+
+    video_id: VideoId
+    kind: Literal["submitted", "cancel", "delete", "retry"] = "submitted"
+    attempt: Attempt = 1
+    bucket: str = ""
+    object: str = ""
+    media_type: str = "video"
+    input_owned: bool = False
+    options: Options = Options()
+
+
+class FrameSampled(Struct, frozen=True):
+    """A frame was taken from a video (topic `inference_tasks`, key `{video id}/{attempt}/{frame}`).
+
+    Attributes:
+        frame: its number in the source, counted from 0.
+        time: seconds from the container's first timestamp.
+        width: of the source frame, in pixels.
+        height: of the source frame, in pixels.
+        image: base64 of a JPEG, preprocessed, longest side at most the model's input size.
+    """
+
+    video_id: VideoId
+    attempt: Attempt
+    frame: FrameNumber
+    time: float
+    width: Annotated[int, Meta(ge=1)]
+    height: Annotated[int, Meta(ge=1)]
+    image: str
+    options: Options = Options()
+
+
+class Detection(Struct, frozen=True):
+    """An object found in a frame: class name, bounding box (source pixels), confidence (4 decimals)."""
+
+    class_: str = msgspec.field(name="class")
+    box: tuple[int, int, int, int]
+    conf: float
+
+
+class FrameResult(Struct, frozen=True):
+    """What was found in one frame, or why it could not be looked at.
+
+    Attributes:
+        frame: its number in the source, counted from 0.
+        time: seconds from the container's first timestamp; null when the task could not be read.
+        objects: what was found, most confident first; empty when nothing was, or on an error.
+        error: why the frame could not be looked at; absent otherwise.
+    """
+
+    frame: FrameNumber
+    time: float | None = None
+    objects: list[Detection] = msgspec.field(default_factory=list)
+    error: Failure | UnsetType = UNSET
+
+
+class FramesDetected(Struct, frozen=True):
+    """Frames of one video were looked at (topic `inference_results`, key: the video's id)."""
+
+    video_id: VideoId
+    attempt: Attempt
+    model: ModelFacts
+    frames: list[FrameResult]
+    vid_stride: Annotated[int, Meta(ge=1)] = 5
+
+
+class SplitEnded(Struct, frozen=True):
+    """How splitting a video ended (topic `video_splits`, key: the video's id).
+
+    `checked` repeats what is known of a split that has ended and asks to look for missing frames.
+    """
+
+    video_id: VideoId
+    kind: Literal["split", "checked", "failed", "cancelled", "deleted"]
+    attempt: Attempt
+    bucket: str = ""
+    object: str = ""
+    input_owned: bool = False
+    options: Options = Options()
+    video: VideoFacts | None = None
+    error: Failure | None = None
+    round: int = 0
+
+
+class FramesMissing(Struct, frozen=True):
+    """Frames of a split that ended never arrived (topic `video_gaps`, key: the video's id)."""
+
+    video_id: VideoId
+    attempt: Attempt
+    frames: list[FrameNumber]
+    round: int = 1
+
+
+class VideoEnded(Struct, frozen=True):
+    """A video is complete, failed, cancelled or deleted, or its tombstone expired (topic `video_results`)."""
+
+    video_id: VideoId
+    kind: Literal["complete", "failed", "cancelled", "deleted", "expired"]
+    attempt: Attempt
+
+
+Message = VideoAsked | FrameSampled | FramesDetected | SplitEnded | FramesMissing | VideoEnded
+M = TypeVar("M", bound=Message)
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(message: Struct) -> bytes:
+    """Return the message as compact JSON."""
+    return _encoder.encode(message)
+
+
+def decode(data: bytes | None, as_type: type[M]) -> M:
+    """Return the message that `data` holds.
+
+    Raises:
+        Malformed: it is not JSON, lacks a field, or a field is out of its bounds.
+    """
+    if data is None:
+        raise Malformed(as_type.__name__, "the message has no value")
+    try:
+        return msgspec.json.decode(data, type=as_type)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Malformed(as_type.__name__, error) from error

@@ -1,0 +1,55 @@
+"""Which states a video may pass, and which of its sampled frames have arrived.
+
+All functions here are pure and do not care how often or in what order they are called: a frame that
+arrives twice counts once, and a state that was passed is never taken again.
+"""
+
+from typing import Final, Literal, TypeAlias
+
+Status: TypeAlias = Literal["processing", "predictable", "ready", "failed", "cancelled", "deleted"]
+
+BEFORE: Final[dict[Status, tuple[Status, ...]]] = {
+    "processing": (),
+    "predictable": ("processing",),
+    "ready": ("processing", "predictable"),
+    "failed": ("processing", "predictable"),
+    "cancelled": ("processing", "predictable"),
+    "deleted": ("processing", "predictable", "ready", "failed", "cancelled"),
+}
+"""From which states of the same attempt a state may be reached. Nothing leads back."""
+
+CHUNK: Final = 4096
+"""Sampled frames per bitmap. 512 bytes in one table value: small enough to rewrite with every message,
+large enough that two hours at 5 sampled frames a second are nine values."""
+
+
+def set_bits(bitmap: bytes, offsets: list[int]) -> bytes:
+    """Return the bitmap with these bits set; bit 0 is the lowest bit of the first byte.
+
+    Args:
+        bitmap: at most CHUNK / 8 bytes; missing bytes at the end are zeros.
+        offsets: 0 to CHUNK - 1.
+    """
+    bits = bytearray(bitmap)
+    for offset in offsets:
+        byte, bit = divmod(offset, 8)
+        if byte >= len(bits):
+            bits.extend(bytes(byte + 1 - len(bits)))
+        bits[byte] |= 1 << bit
+    return bytes(bits)
+
+
+def count_bits(bitmap: bytes) -> int:
+    """Return how many bits are set."""
+    return int.from_bytes(bitmap, "little").bit_count()
+
+
+def missing_offsets(bitmap: bytes, length: int) -> list[int]:
+    """Return which of the first `length` bits are not set, in order."""
+    value = int.from_bytes(bitmap, "little")
+    return [offset for offset in range(length) if not value >> offset & 1]
+
+
+def chunk_lengths(total: int) -> list[int]:
+    """Return how many sampled frames each chunk of a video with `total` sampled frames holds."""
+    return [min(CHUNK, total - start) for start in range(0, total, CHUNK)]

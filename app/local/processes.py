@@ -1,0 +1,81 @@
+"""Kadr's own five processes as programs of the local stack."""
+
+import http.client
+import sysconfig
+from datetime import timedelta
+from pathlib import Path
+
+from app.errors import Unavailable
+from app.local.folder import DataFolder
+from app.local.ports import Listening, Ports, setting_of
+from app.local.program import Program
+
+ROLES = ("outbox", "runner", "inference", "results")
+"""Each is a module of `app.roles`, a Faust app of its own."""
+
+_STOP_WAIT = timedelta(seconds=20)
+"""A worker finishes what it has in hand, hands its partitions over and closes its tables."""
+
+
+def create_processes(folder: DataFolder, ports: Ports) -> tuple[Program, ...]:
+    """The API and one worker of each role."""
+    return (
+        create_api(ports.api),
+        *(create_worker(folder, role, port=getattr(ports, role)) for role in ROLES),
+    )
+
+
+def create_api(port: int) -> Program:
+    """The HTTP door."""
+    where = ("--host", "127.0.0.1", "--port", str(port))
+    return Program(
+        name="api",
+        command=(_script("uvicorn"), "api.main:api", *where),
+        listens=(Listening(port, setting_of("api")),),
+        probe=lambda: probe_health(port, "/api/health"),
+        stop_wait=_STOP_WAIT,
+    )
+
+
+def create_worker(folder: DataFolder, role: str, *, port: int, name: str = "") -> Program:
+    """One worker of a role; a second worker of the same role takes its own port and name."""
+    name = name or role
+    datadir = folder.root / "faust" / name
+    # Faust makes only the last level of its data folder.
+    datadir.mkdir(parents=True, exist_ok=True)
+    worker = ("worker", "-l", "info", "--web-port", str(port))
+    return Program(
+        name=name,
+        command=(_script("faust"), "--datadir", str(datadir), "-A", f"app.roles.{role}", *worker),
+        listens=(Listening(port, setting_of(role)),),
+        probe=lambda: probe_health(port, "/health"),
+        stop_wait=_STOP_WAIT,
+    )
+
+
+def probe_health(port: int, path: str) -> None:
+    """Return when the process says that it is ready.
+
+    Raises:
+        Unavailable: it does not answer 200.
+    """
+    address = f"127.0.0.1:{port}{path}"
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        body = response.read(_EXCERPT).decode(errors="replace")
+    except (OSError, http.client.HTTPException) as cause:
+        raise Unavailable(address, cause) from cause
+    finally:
+        connection.close()
+    if response.status != http.client.OK:
+        raise Unavailable(address, f"{response.status} {body}")
+
+
+_EXCERPT = 500
+"""Characters of a health answer that are worth showing."""
+
+
+def _script(name: str) -> str:
+    return str(Path(sysconfig.get_path("scripts")) / name)

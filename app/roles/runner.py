@@ -1,0 +1,86 @@
+"""The role that turns videos into tasks, frame by frame."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import msgspec
+
+from agents import frame_splitter, watchdog
+from agents.splits import Splits
+from app.backpressure import Backlog, Gate
+from app.clients.runner_records import RunnerRecords, open_runner_records
+from app.clients.storage import Storage, open_storage
+from app.decoding.process import DecodingPool, open_decoding_pool
+from app.pages import attach_pages, attach_progress
+from app.settings import Settings
+from app.topics import INFERENCE_TASKS
+from app.worker import create_worker
+
+INFERENCE_GROUP = "inference"
+"""The consumer group whose lag is the number of waiting pictures."""
+
+
+@dataclass(frozen=True)
+class Clients:
+    """What the runner needs: runner_db, S3 and decoding children."""
+
+    records: RunnerRecords
+    storage: Storage
+    pool: DecodingPool
+
+
+@asynccontextmanager
+async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
+    """Open runner_db and S3, and start the first children."""
+    async with (
+        open_runner_records(settings) as records,
+        open_storage(settings) as storage,
+        open_decoding_pool(settings) as pool,
+    ):
+        yield Clients(records, storage, pool)
+
+
+async def look_at_backlog() -> Backlog:
+    """Return how many tasks wait for how many inference workers."""
+    waiting, members = await asyncio.gather(
+        worker.broker.lag(INFERENCE_GROUP, INFERENCE_TASKS.name, settings.task_partitions),
+        worker.broker.members(INFERENCE_GROUP),
+    )
+    return Backlog(waiting, max(1, members))
+
+
+async def progress_of(video_id: str) -> dict[str, object] | None:
+    """Return how far a video is; None when it is unknown or deleted."""
+    record = await worker.clients.records.get(video_id)
+    if record is None or record.status == "deleted":
+        return None
+    elapsed = (datetime.now(UTC) - record.created_at).total_seconds()
+    facts = {
+        "video_id": video_id,
+        "attempt": record.attempt,
+        "status": record.status,
+        "stage": "splitting" if record.status == "processing" and not record.split_ended else record.status,
+        "frames_done": record.received_frames,
+        "frames_total": record.total_frames,
+        "frames_split": record.split_frames,
+        "elapsed": round(elapsed, 3),
+    }
+    return facts | ({"error": msgspec.to_builtins(record.error)} if record.error else {})
+
+
+settings = Settings()
+worker = create_worker("runner", settings, open_clients)
+gate = Gate(look_at_backlog, settings.tasks_waiting, lambda: splits.unconfirmed)
+splits = Splits(worker, gate)
+frame_splitter.attach(worker, splits)
+watchdog.attach(worker, gate)
+worker.task(gate.run)
+worker.task(splits.run)
+attach_pages(
+    worker,
+    checks=lambda: {"mongo": worker.clients.records.ping, "s3": worker.clients.storage.ping},
+)
+attach_progress(worker, progress_of)

@@ -1,0 +1,265 @@
+"""The Faust app of a role, which owns its clients: opens them before its agents, closes them after.
+
+One app is one consumer group. Everything that is the same for every role is here: the settings that were
+measured to lose nothing, the topics, health, trimming, the watchdog, and how the process stops when going
+on would be unsafe.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any, Final, Generic, TypeVar
+
+import faust
+
+from app.clients.broker import Broker, Partition, SetAside, open_broker
+from app.delivery import Delivery, Route, position_of
+from app.durable_table import DurableTable
+from app.errors import EXIT_MISCONFIGURED, EXIT_UNSAFE, Misconfigured, Rejected, RetryLater
+from app.logs import describe_settings, set_up_logs
+from app.settings import Settings
+from app.suspects import Suspects
+from app.topics import REJECTED, STREAMS, Contract, required_topics
+
+logger = logging.getLogger(__name__)
+
+Clients = TypeVar("Clients")
+
+TRIM_EVERY: Final = 10.0
+"""Seconds; as often as the broker looks for segments to remove."""
+
+STOP_WITHIN: Final = 15.0
+"""Seconds for a stop in an orderly way, with a LeaveGroup, before the process is ended."""
+
+
+def create_worker(
+    role: str,
+    settings: Settings,
+    open_clients: Callable[[Settings], AbstractAsyncContextManager[Clients]],
+    *,
+    buffer: int = 4096,
+    **changes: object,
+) -> "Worker[Clients]":
+    """Return the Faust app of a role.
+
+    Args:
+        role: its name, which is the consumer group.
+        settings: what the operator chose.
+        open_clients: opens what the role's agents need.
+        buffer: events per agent read ahead. When it is full Faust sleeps a second, so it is ample:
+            4096 small messages, or 256 pictures (25 MB).
+        changes: Faust settings of this role that differ from the rest.
+    """
+    datadir = settings.data_dir / "faust" / role
+    datadir.mkdir(parents=True, exist_ok=True)  # Faust makes the last level only
+    session = settings.session_timeout.total_seconds()
+    chosen: dict[str, object] = {
+        "broker": f"kafka://{settings.kafka_bootstrap_servers}",
+        "store": "rocksdb://",
+        "Table": DurableTable,
+        "datadir": str(datadir),
+        "topic_partitions": settings.video_partitions,
+        "topic_replication_factor": settings.topic_replication_factor,
+        "topic_allow_declare": True,
+        "topic_disable_leader": True,
+        "table_standby_replicas": 0,
+        "consumer_auto_offset_reset": "earliest",
+        "consumer_max_fetch_size": 5 << 20,
+        "stream_wait_empty": False,
+        "stream_buffer_maxsize": buffer,
+        "broker_session_timeout": session,
+        "broker_heartbeat_interval": min(3.0, session / 3),
+        "broker_rebalance_timeout": 60,
+        "broker_request_timeout": max(90.0, session + 30),
+        "broker_max_poll_interval": 1_000_000,
+        "broker_commit_interval": 0.5,
+        "producer_acks": -1,
+        "producer_linger": 0,
+        "producer_request_timeout": 1200,
+        "producer_max_batch_size": 900_000,
+        "producer_max_request_size": 5_000_000,
+        "web_bind": settings.web_bind,
+        "web_host": "127.0.0.1",
+        "web_cors_options": None,
+        "worker_redirect_stdouts": False,
+        "logging_config": None,
+        "loghandlers": [],
+    }
+    return Worker(role, settings, open_clients, chosen | changes)
+
+
+class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no types
+    """A role's Faust app; `clients` is what its agents need, open while they run."""
+
+    clients: Clients
+    broker: Broker
+
+    def __init__(
+        self,
+        role: str,
+        settings: Settings,
+        open_clients: Callable[[Settings], AbstractAsyncContextManager[Clients]],
+        chosen: Mapping[str, object],
+    ) -> None:
+        super().__init__(role, **chosen)
+        self.role = role
+        self.settings = settings
+        self.deliveries: dict[str, Delivery] = {}
+        self._open_clients = open_clients
+        self._open = AsyncExitStack()
+        self._stopping_unsafe = False
+        self._suspects_dir = settings.data_dir / "suspects"
+        self.on_partitions_assigned.connect(self._forget_assignment, weak=False)
+        self.task(self._trim_for_ever)
+        self.task(self._watch_for_ever)
+
+    def stream_topic(self, *contracts: Contract[Any]) -> Any:  # noqa: ANN401 - Faust has no types
+        """Return one or several topics of the contract as a Faust topic of raw bytes.
+
+        Raw, because Faust loses or hangs on a value that it cannot decode; we decode in the delivery loop.
+        """
+        return self.topic(
+            *(contract.name for contract in contracts),
+            partitions=contracts[0].spread.partitions(self.settings),
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
+            include_metadata=False,
+        )
+
+    def delivery(self, name: str, *routes: Route[Any], up_to: int = 1, in_flight: int = 1) -> Delivery:
+        """Return the delivery loop of one agent, which this worker then watches."""
+        self._suspects_dir.mkdir(parents=True, exist_ok=True)
+        delivery = Delivery(
+            keeper=self,
+            suspects=Suspects(self._suspects_dir / f"{self.role}-{name}-{self.conf.web_port}.json"),
+            routes={route.contract.name: route for route in routes},
+            up_to=up_to,
+            in_flight=in_flight,
+        )
+        self.deliveries[name] = delivery
+        return delivery
+
+    async def on_start(self) -> None:
+        """Wait for Kafka, make or check the topics, and open the clients."""
+        set_up_logs(self.role, self.settings)  # the worker that started us has put its own handlers there
+        describe_settings(self.role, self.settings)
+        try:
+            self.broker = await self._open.enter_async_context(await self._reach_kafka())
+            await self.broker.ensure_topics(
+                required_topics(self.settings), replication_factor=self.settings.topic_replication_factor
+            )
+            self.clients = await self._reach_services()
+        except Misconfigured as error:
+            logger.critical("cannot start: %s", error)
+            _leave(EXIT_MISCONFIGURED)
+        await super().on_start()
+
+    async def _reach_kafka(self) -> AbstractAsyncContextManager[Broker]:
+        said = False
+        while True:
+            try:
+                async with open_broker(self.settings.kafka_bootstrap_servers) as broker:
+                    await broker.ping()
+                return open_broker(self.settings.kafka_bootstrap_servers)
+            except RetryLater as error:
+                if not said:
+                    logger.warning("waiting: %s", error, extra={"service": "Kafka"})
+                said = True
+                await asyncio.sleep(1.0)
+
+    async def _reach_services(self) -> Clients:
+        while True:
+            try:
+                return await self._open.enter_async_context(self._open_clients(self.settings))
+            except RetryLater as error:  # the client has logged that its server is away
+                logger.debug("waiting: %s", error)
+                await asyncio.sleep(1.0)
+
+    async def on_shutdown(self) -> None:
+        """Close the clients, after every agent has stopped."""
+        await super().on_shutdown()
+        await self._open.aclose()
+
+    async def first_unread(self) -> Mapping[Partition, int]:
+        """Return from which offset each assigned partition must go on, as the broker knows it."""
+        assigned = self.assigned_streams()
+        committed = await self.broker.committed(self.role)
+        fresh = [each for each in assigned if each not in committed]
+        starts = await self.broker.log_starts(fresh) if fresh else {}
+        return {each: committed.get(each, starts.get(each, 0)) for each in assigned}
+
+    def assigned_streams(self) -> list[Partition]:
+        """Return the partitions of the contract's streams that this worker reads now."""
+        names = {contract.name for contract in STREAMS}
+        # Not `self.consumer`: that property makes a consumer when there is none yet.
+        assignment = self.consumer.assignment() if self.started else ()
+        return [Partition(tp.topic, tp.partition) for tp in assignment if tp.topic in names]
+
+    def owns(self, topic: str, partition: int) -> bool:
+        """Return whether this worker reads a partition now."""
+        return Partition(topic, partition) in self.assigned_streams()
+
+    async def set_aside(self, event: Any, reason: Rejected) -> None:  # noqa: ANN401 - Faust has no types
+        """Write a message into the topic `rejected` and wait for the broker."""
+        message = event.message
+        headers = {"code": reason.code, "reason": reason.reason, "time": datetime.now(UTC).isoformat()}
+        body = message.value or b""
+        await self.broker.set_aside(
+            REJECTED, message=SetAside(position_of(event), message.key, bytes(body), headers)
+        )
+
+    async def stop_unsafe(self, reason: str, error: BaseException | None = None) -> None:
+        """Stop the process without acknowledging anything more; does not return.
+
+        It leaves its group in an orderly way if it can, so that others take over at once and not after the
+        session timeout.
+        """
+        if not self._stopping_unsafe:
+            self._stopping_unsafe = True
+            logger.critical("stopping: %s", reason, exc_info=error)
+            threading.Thread(target=_leave_later, daemon=True).start()
+            await self.crash(error or RuntimeError(reason))
+        await asyncio.Event().wait()
+
+    def _forget_assignment(self, *_args: object, **_kwargs: object) -> None:
+        for delivery in self.deliveries.values():
+            delivery.forget_assignment()
+
+    async def _trim_for_ever(self) -> None:
+        """Let the broker remove what this group has committed on the partitions that this worker owns."""
+        while not self.should_stop:
+            await self.sleep(TRIM_EVERY)
+            try:
+                committed = await self.broker.committed(self.role)
+                owned = self.assigned_streams()
+                await self.broker.trim({each: committed[each] for each in owned if committed.get(each)})
+            except RetryLater as error:
+                logger.debug("not trimmed: %s", error)
+
+    async def _watch_for_ever(self) -> None:
+        """Stop when a message has been in hand for too long without an excuse."""
+        limit = self.settings.stall_after.total_seconds()
+        while not self.should_stop:
+            await self.sleep(1.0)
+            for name, delivery in self.deliveries.items():
+                if delivery.holding.held(time.monotonic()) > limit:
+                    await self.stop_unsafe(f"agent {name} has held a message for more than {limit:.0f} s")
+
+
+def _leave(code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _leave_later() -> None:
+    time.sleep(STOP_WITHIN)
+    _leave(EXIT_UNSAFE)

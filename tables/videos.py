@@ -1,0 +1,150 @@
+"""The head of each video and the bits that say which of its sampled frames have arrived."""
+
+from collections.abc import Iterator
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from app.domain.messages import Failure, ModelFacts, VideoFacts
+from app.domain.progress import CHUNK, chunk_lengths, count_bits, missing_offsets, set_bits
+from app.durable_table import CHANGELOG, DurableTable, rocksdb_options
+from app.worker import Worker
+
+State: TypeAlias = Literal["open", "stored", "failed", "cancelled", "deleted"]
+
+CLOSED: Final = frozenset({"stored", "failed", "cancelled", "deleted"})
+"""States after which a frame or an end of the same attempt changes nothing."""
+
+
+class Head(Struct, frozen=True, omit_defaults=True):
+    """What is known of a video while it is gathered; afterwards its tombstone.
+
+    Attributes:
+        attempt: the one that is gathered; messages of an older one are dropped.
+        state: open while frames may come.
+        total: sampled frames of the video; None until the split has ended.
+        chunks: how many chunks of bits were begun.
+        changed_at: seconds since the epoch when the state was set.
+    """
+
+    attempt: int
+    state: State = "open"
+    vid_stride: int = 5
+    total: int | None = None
+    chunks: int = 0
+    bucket: str = ""
+    object: str = ""
+    input_owned: bool = False
+    model: ModelFacts | None = None
+    video: VideoFacts | None = None
+    error: Failure | None = None
+    changed_at: float = 0.0
+
+    def tombstone(self, now: float) -> "Head":
+        """Return what stays of a finished video: that it is finished."""
+        return Head(attempt=self.attempt, state=self.state, changed_at=now)
+
+    @property
+    def is_tombstone(self) -> bool:
+        """Whether nothing of the video but its end is remembered."""
+        return self.state != "open" and not self.chunks and not self.bucket
+
+
+class _Bits(Struct, frozen=True, array_like=True):
+    attempt: int
+    bits: bytes
+
+
+class Videos:
+    """Heads and bits of the partitions that this worker owns.
+
+    Args:
+        worker: whose table it is.
+    """
+
+    def __init__(self, worker: Worker[object]) -> None:
+        self.table: DurableTable = worker.Table(
+            "videos",
+            partitions=worker.settings.video_partitions,
+            key_type=bytes,
+            value_type=bytes,
+            options=rocksdb_options(),
+            extra_topic_configs=CHANGELOG,
+        )
+
+    def head(self, video_id: str) -> Head | None:
+        """Return the head of a video; None when nothing is known of it."""
+        value: bytes | None = self.table.get(video_id.encode())
+        return None if value is None else msgspec.json.decode(value, type=Head)
+
+    def put_head(self, video_id: str, head: Head) -> None:
+        """Write the head of a video."""
+        self.table[video_id.encode()] = msgspec.json.encode(head)
+
+    def forget(self, video_id: str) -> None:
+        """Remove a head: from now on nothing is known of the video."""
+        self.table.pop(video_id.encode(), None)
+
+    def bits(self, video_id: str, attempt: int, chunk: int) -> bytes:
+        """Return which sampled frames of a chunk have arrived; those of another attempt do not count."""
+        value: bytes | None = self.table.get(_chunk_key(video_id, chunk))
+        if value is None:
+            return b""
+        found = msgspec.msgpack.decode(value, type=_Bits)
+        return found.bits if found.attempt == attempt else b""
+
+    def add_bits(self, video_id: str, attempt: int, indexes: list[int]) -> int:
+        """Note that sampled frames have arrived; return how many chunks that needs."""
+        by_chunk: dict[int, list[int]] = {}
+        for index in indexes:
+            chunk, offset = divmod(index, CHUNK)
+            by_chunk.setdefault(chunk, []).append(offset)
+        for chunk, offsets in by_chunk.items():
+            bits = set_bits(self.bits(video_id, attempt, chunk), offsets)
+            self.table[_chunk_key(video_id, chunk)] = msgspec.msgpack.encode(_Bits(attempt, bits))
+        return max(by_chunk, default=-1) + 1
+
+    def count(self, video_id: str, head: Head) -> int:
+        """Return how many sampled frames have arrived."""
+        return sum(count_bits(self.bits(video_id, head.attempt, chunk)) for chunk in range(head.chunks))
+
+    def present(self, video_id: str, head: Head) -> Iterator[int]:
+        """Yield the indexes of the sampled frames that have arrived, in order."""
+        for chunk in range(head.chunks):
+            bits = int.from_bytes(self.bits(video_id, head.attempt, chunk), "little")
+            for offset in range(bits.bit_length()):
+                if bits >> offset & 1:
+                    yield chunk * CHUNK + offset
+
+    def missing(self, video_id: str, head: Head) -> Iterator[int]:
+        """Yield the indexes of the sampled frames that have not arrived, in order; needs the total."""
+        for chunk, length in enumerate(chunk_lengths(head.total or 0)):
+            for offset in missing_offsets(self.bits(video_id, head.attempt, chunk), length):
+                yield chunk * CHUNK + offset
+
+    def is_complete(self, video_id: str, head: Head) -> bool:
+        """Return whether every sampled frame has arrived."""
+        return head.total is not None and self.count(video_id, head) >= head.total
+
+    def delete_chunk(self, video_id: str, chunk: int) -> None:
+        """Remove the bits of a chunk."""
+        self.table.pop(_chunk_key(video_id, chunk), None)
+
+    def tombstones_before(self, oldest: float) -> list[tuple[str, int]]:
+        """Return (video id, attempt) of tombstones set before a time (seconds since the epoch)."""
+        found = []
+        for key, value in self.table.items():
+            if b"/" not in key:
+                head = msgspec.json.decode(value, type=Head)
+                if head.is_tombstone and head.changed_at < oldest:
+                    found.append((key.decode(), head.attempt))
+        return found
+
+    async def durable(self) -> None:
+        """Return once everything written so far is on the broker."""
+        await self.table.durable()
+
+
+def _chunk_key(video_id: str, chunk: int) -> bytes:
+    return f"{video_id}/{chunk:06d}".encode()

@@ -1,0 +1,124 @@
+"""Documents, in memory and on the real server: the same claims hold for both."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta, timezone
+from uuid import uuid4
+
+import pytest
+from pydantic import SecretStr
+
+from app.clients.mongo import Documents, open_mongo
+from app.errors import Conflict, Misconfigured, Unavailable
+from app.settings import Settings
+from tests.support.fakes import MemoryDocuments
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.servers)])
+async def documents(request: pytest.FixtureRequest) -> AsyncIterator[Documents]:
+    if request.param == "fake":
+        yield MemoryDocuments()
+        return
+    settings: Settings = request.getfixturevalue("servers")
+    async with open_mongo(settings.mongo_uri) as mongo:
+        yield mongo.collection("kadr_test", uuid4().hex)
+
+
+async def test_an_insert_of_a_known_id_is_a_conflict(documents: Documents) -> None:
+    await documents.insert({"_id": "a"})
+    with pytest.raises(Conflict):
+        await documents.insert({"_id": "a"})
+
+
+async def test_inserting_what_is_missing_leaves_what_is_there(documents: Documents) -> None:
+    await documents.insert({"_id": "a", "n": 1})
+    assert await documents.insert_missing([{"_id": "a", "n": 2}, {"_id": "b", "n": 2}]) == 1
+    assert [item["n"] for item in await documents.find({}, sort=[("_id", 1)])] == [1, 2]
+
+
+async def test_times_come_back_in_utc_and_whole_milliseconds(documents: Documents) -> None:
+    at = datetime(2026, 5, 1, 12, 0, 0, 123456, timezone(timedelta(hours=3)))
+    await documents.insert({"_id": "a", "at": at})
+    found = await documents.find_one({"_id": "a"})
+    assert found is not None
+    assert found["at"] == datetime(2026, 5, 1, 9, 0, 0, 123000, UTC)
+    assert found["at"].tzinfo is UTC
+
+
+async def test_a_guarded_update_succeeds_once(documents: Documents) -> None:
+    await documents.insert({"_id": "a", "status": "new"})
+    change = {"$set": {"status": "sent"}}
+    assert await documents.update({"_id": "a", "status": "new"}, change)
+    assert not await documents.update({"_id": "a", "status": "new"}, change)
+
+
+async def test_an_upsert_against_its_guard_is_a_conflict(documents: Documents) -> None:
+    await documents.insert({"_id": "a", "n": 1})
+    assert await documents.update({"_id": "b", "n": 1}, {"$set": {"x": 1}}, upsert=True)
+    with pytest.raises(Conflict):
+        await documents.update({"_id": "a", "n": 2}, {"$set": {"x": 1}}, upsert=True)
+
+
+async def test_update_operators_do_what_they_say(documents: Documents) -> None:
+    await documents.insert({"_id": "a", "n": 1, "gone": 1, "deep": {"x": 1, "y": 2}})
+    change = {"$set": {"deep.x": 5}, "$inc": {"n": 2}, "$unset": {"gone": ""}}
+    found = await documents.update_and_get({"_id": "a"}, change)
+    assert found == {"_id": "a", "n": 3, "deep": {"x": 5, "y": 2}}
+    assert await documents.update_and_get({"_id": "b"}, change) is None
+
+
+@pytest.mark.parametrize(
+    ("match", "ids"),
+    [
+        ({"n": None}, "d"),
+        ({"n": {"$lte": 2}}, "ab"),
+        ({"n": {"$gt": 1, "$lt": 3}}, "b"),
+        ({"n": {"$in": [1, 3]}}, "ac"),
+        ({"n": {"$ne": 1}}, "bcd"),
+        ({"n": {"$exists": False}}, "d"),
+        ({"deep.x": 7}, "b"),
+        ({"$or": [{"n": 1}, {"n": {"$gte": 3}}]}, "ac"),
+        ({"$and": [{"n": {"$gte": 2}}, {"$or": [{"deep": None}, {"n": 7}]}]}, "c"),
+    ],
+)
+async def test_filters_find_what_they_say(documents: Documents, match: dict[str, object], ids: str) -> None:
+    for item in ({"_id": "a", "n": 1}, {"_id": "b", "n": 2, "deep": {"x": 7}}, {"_id": "c", "n": 3}):
+        await documents.insert(dict(item))
+    await documents.insert({"_id": "d"})
+    found = await documents.find(match, sort=[("_id", 1)])
+    assert "".join(item["_id"] for item in found) == ids
+    assert await documents.count(match) == len(ids)
+
+
+async def test_a_find_sorts_limits_and_projects(documents: Documents) -> None:
+    for key, n in (("a", 1), ("b", 2), ("c", 2)):
+        await documents.insert({"_id": key, "n": n, "x": 0})
+    found = await documents.find({}, sort=[("n", -1), ("_id", -1)], limit=2, projection=["n"])
+    assert found == [{"_id": "c", "n": 2}, {"_id": "b", "n": 2}]
+
+
+async def test_changes_and_removals_of_many_are_counted(documents: Documents) -> None:
+    for key in "abc":
+        await documents.insert({"_id": key})
+    assert await documents.update_many({"_id": {"$in": ["a", "b"]}}, {"$set": {"n": 1}}) == 2
+    assert await documents.delete({"n": 1}) == 2
+    assert await documents.count({}) == 1
+
+
+async def test_an_index_may_be_asked_for_again(documents: Documents) -> None:
+    for _ in range(2):
+        await documents.ensure_index([("a", 1), ("b", -1)], partial={"status": "new"})
+
+
+async def test_a_server_that_is_away_is_unavailable_within_three_seconds() -> None:
+    uri = SecretStr("mongodb://127.0.0.1:1/?directConnection=true")
+    async with open_mongo(uri, answer_within=timedelta(seconds=0.5)) as mongo:
+        with pytest.raises(Unavailable, match="Mongo is not available"):
+            await mongo.ping()
+        with pytest.raises(Unavailable):
+            await mongo.collection("a", "b").insert({"_id": 1})
+
+
+async def test_an_address_that_is_none_is_the_operators_affair() -> None:
+    with pytest.raises(Misconfigured):
+        async with open_mongo(SecretStr("http://127.0.0.1")):
+            pass

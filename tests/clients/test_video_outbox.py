@@ -1,0 +1,308 @@
+"""The outbox, on documents in memory and on the real server: the same claims hold for both."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from app.clients.mongo import Documents, open_mongo
+from app.clients.video_outbox import Cursor, Video, VideoOutbox
+from app.domain.messages import Failure, Options
+from app.errors import Conflict
+from app.settings import Settings
+from tests.support.fakes import Clock, MemoryDocuments
+
+LEASE = timedelta(seconds=60)
+SECOND = timedelta(seconds=1)
+MINUTES_15 = timedelta(minutes=15)
+
+
+@dataclass
+class Kept:
+    """An outbox, its collections and its clock."""
+
+    outbox: VideoOutbox
+    videos: Documents
+    commands: Documents
+    clock: Clock
+
+    async def accept(self, video_id: str, *, is_owned: bool = True) -> Video:
+        self.clock.pass_by(SECOND)
+        return await self.outbox.accept(
+            video_id=video_id, bucket="videos", object_name=f"input/{video_id}.mp4", input_owned=is_owned
+        )
+
+    async def send_all(self) -> None:
+        for claimed in await self.outbox.claim():
+            await self.outbox.mark_sent(claimed)
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.servers)])
+async def kept(request: pytest.FixtureRequest) -> AsyncIterator[Kept]:
+    clock = Clock()
+    if request.param == "fake":
+        videos, commands = MemoryDocuments(), MemoryDocuments()
+        outbox = VideoOutbox(videos=videos, commands=commands, lease=LEASE, now=clock)
+        yield Kept(outbox, videos, commands, clock)
+        return
+    settings: Settings = request.getfixturevalue("servers")
+    async with open_mongo(settings.mongo_uri) as mongo:
+        name = uuid4().hex
+        real = [mongo.collection("kadr_test", f"{name}-{part}") for part in ("videos", "commands")]
+        outbox = VideoOutbox(videos=real[0], commands=real[1], lease=LEASE, now=clock)
+        await outbox.prepare()
+        yield Kept(outbox, real[0], real[1], clock)
+
+
+async def test_a_document_has_the_shape_that_the_design_gives_it(kept: Kept) -> None:
+    await kept.outbox.accept(
+        video_id="a",
+        bucket="videos",
+        object_name="input/a.mp4",
+        input_owned=True,
+        filename="cats.mp4",
+        options=Options(conf=0.5),
+    )
+    assert await kept.videos.find_one({"_id": "a"}) == {
+        "_id": "a",
+        "status": "new",
+        "payload": {
+            "bucket": "videos",
+            "object": "input/a.mp4",
+            "media_type": "video",
+            "options": {"conf": 0.5},
+        },
+        "attempt": 1,
+        "input_owned": True,
+        "created_at": kept.clock.now,
+        "tries": 0,
+        "redrives": 0,
+        "filename": "cats.mp4",
+    }
+
+
+async def test_an_accepted_video_is_found_as_it_was_accepted(kept: Kept) -> None:
+    accepted = await kept.accept("a")
+    assert await kept.outbox.get("a") == accepted
+    assert accepted.client_status == "new"
+    assert await kept.outbox.get("b") is None
+
+
+async def test_an_id_is_accepted_once(kept: Kept) -> None:
+    await kept.accept("a")
+    with pytest.raises(Conflict):
+        await kept.accept("a")
+
+
+async def test_what_is_claimed_is_what_was_asked_oldest_first(kept: Kept) -> None:
+    for name in "abc":
+        await kept.accept(name)
+    claimed = await kept.outbox.claim(limit=2)
+    assert [item.asked.video_id for item in claimed] == ["a", "b"]
+    asked = claimed[0].asked
+    assert (asked.kind, asked.attempt, asked.bucket, asked.object) == (
+        "submitted",
+        1,
+        "videos",
+        "input/a.mp4",
+    )
+    assert asked.input_owned
+    assert claimed[0].tries == 1
+
+
+async def test_a_video_is_claimed_by_one_worker_until_its_lease_ends(kept: Kept) -> None:
+    await kept.accept("a")
+    assert len(await kept.outbox.claim()) == 1
+    assert await kept.outbox.claim() == []
+    kept.clock.pass_by(LEASE)
+    (again,) = await kept.outbox.claim()
+    assert again.tries == 2
+
+
+async def test_of_many_workers_at_once_each_video_has_one(kept: Kept) -> None:
+    for number in range(20):
+        await kept.accept(f"v{number:02}")
+    claims = await asyncio.gather(*(kept.outbox.claim() for _ in range(5)))
+    names = [item.key for claim in claims for item in claim]
+    assert sorted(names) == [f"v{number:02}" for number in range(20)]
+
+
+async def test_a_released_claim_is_free_at_once(kept: Kept) -> None:
+    await kept.accept("a")
+    (claimed,) = await kept.outbox.claim()
+    await kept.outbox.note_error(claimed, "Kafka is away")
+    await kept.outbox.release(claimed)
+    (again,) = await kept.outbox.claim()
+    assert again.key == "a"
+    video = await kept.outbox.get("a")
+    assert video is not None
+    assert video.last_error == "Kafka is away"
+
+
+async def test_a_renewed_lease_holds_longer(kept: Kept) -> None:
+    await kept.accept("a")
+    (claimed,) = await kept.outbox.claim()
+    kept.clock.pass_by(LEASE / 2)
+    claimed = await kept.outbox.renew(claimed)
+    kept.clock.pass_by(LEASE / 2)
+    assert await kept.outbox.claim() == []
+    assert await kept.outbox.renew(claimed)
+
+
+async def test_a_lost_lease_cannot_be_renewed_nor_released(kept: Kept) -> None:
+    await kept.accept("a")
+    (mine,) = await kept.outbox.claim()
+    kept.clock.pass_by(LEASE)
+    (theirs,) = await kept.outbox.claim()
+    with pytest.raises(Conflict):
+        await kept.outbox.renew(mine)
+    await kept.outbox.release(mine)
+    assert await kept.outbox.claim() == []
+    assert await kept.outbox.mark_sent(theirs)
+
+
+async def test_a_video_is_sent_once(kept: Kept) -> None:
+    await kept.accept("a")
+    (claimed,) = await kept.outbox.claim()
+    assert await kept.outbox.mark_sent(claimed)
+    assert not await kept.outbox.mark_sent(claimed)
+    kept.clock.pass_by(LEASE)
+    assert await kept.outbox.claim() == []
+    video = await kept.outbox.get("a")
+    assert video is not None
+    assert (video.client_status, video.tries) == ("sent", 1)
+    assert video.sent_at == kept.clock.now - LEASE
+
+
+async def test_pages_lead_through_every_video_once_newest_first(kept: Kept) -> None:
+    for name in "abcde":
+        await kept.accept(name)
+    await kept.videos.update_many({}, {"$set": {"created_at": kept.clock.now}})
+    found: list[str] = []
+    after: Cursor | None = None
+    while True:
+        page = await kept.outbox.newest(limit=2, after=after)
+        found += [video.id for video in page.videos]
+        if page.next is None:
+            break
+        after = page.next
+    assert found == list("edcba")
+    assert await kept.outbox.total() == 5
+
+
+async def test_a_page_that_is_just_full_is_the_last_one(kept: Kept) -> None:
+    for name in "ab":
+        await kept.accept(name)
+    assert (await kept.outbox.newest(limit=2)).next is None
+
+
+async def test_an_outcome_is_set_once(kept: Kept) -> None:
+    await kept.accept("a")
+    failure = Failure("not_a_video", "It is none.")
+    assert await kept.outbox.set_outcome("a", "failed", at=kept.clock.now, error=failure)
+    assert not await kept.outbox.set_outcome("a", "ready", at=kept.clock.now)
+    assert not await kept.outbox.set_outcome("unknown", "ready", at=kept.clock.now)
+    video = await kept.outbox.get("a")
+    assert video is not None
+    assert (video.client_status, video.error, video.outcome_at) == ("failed", failure, kept.clock.now)
+
+
+async def test_sent_videos_without_an_outcome_are_listed_oldest_first(kept: Kept) -> None:
+    for name in "abcd":
+        await kept.accept(name)
+    await kept.send_all()
+    await kept.accept("new")
+    await kept.outbox.set_outcome("b", "ready", at=kept.clock.now)
+    first = await kept.outbox.without_outcome(limit=2)
+    assert [video.id for video in first] == ["a", "c"]
+    rest = await kept.outbox.without_outcome(limit=2, after=(first[-1].created_at, first[-1].id))
+    assert [video.id for video in rest] == ["d"]
+
+
+async def test_a_video_without_an_outcome_is_due_again_at_doubling_intervals(kept: Kept) -> None:
+    await kept.accept("a")
+    await kept.send_all()
+    due = []
+    for minute in range(1, 121):
+        kept.clock.pass_by(timedelta(minutes=1))
+        for claimed in await kept.outbox.due_for_redrive(MINUTES_15):
+            assert await kept.outbox.mark_redriven(claimed)
+            due.append(minute)
+    assert due == [15, 45, 105]
+
+
+async def test_a_redrive_is_claimed_by_one_worker(kept: Kept) -> None:
+    await kept.accept("a")
+    await kept.send_all()
+    kept.clock.pass_by(MINUTES_15)
+    (claimed,) = await kept.outbox.due_for_redrive(MINUTES_15)
+    assert claimed.asked.kind == "submitted"
+    assert await kept.outbox.due_for_redrive(MINUTES_15) == []
+
+
+async def test_a_video_with_an_outcome_is_never_due_again(kept: Kept) -> None:
+    await kept.accept("a")
+    await kept.send_all()
+    await kept.outbox.set_outcome("a", "ready", at=kept.clock.now)
+    kept.clock.pass_by(MINUTES_15)
+    assert await kept.outbox.due_for_redrive(MINUTES_15) == []
+
+
+async def test_a_deleted_video_is_unknown_to_every_question(kept: Kept) -> None:
+    for name in "ab":
+        await kept.accept(name)
+    assert await kept.outbox.delete_one("a")
+    assert not await kept.outbox.delete_one("a")
+    assert not await kept.outbox.delete_one("unknown")
+    assert await kept.outbox.get("a") is None
+    assert [video.id for video in (await kept.outbox.newest(limit=10)).videos] == ["b"]
+    assert await kept.outbox.total() == 1
+    assert not await kept.outbox.set_outcome("a", "ready", at=kept.clock.now)
+    assert await kept.outbox.is_known("a")
+
+
+async def test_a_deletion_is_published_instead_of_the_video(kept: Kept) -> None:
+    await kept.accept("a", is_owned=True)
+    await kept.outbox.delete_one("a")
+    (claimed,) = await kept.outbox.claim()
+    asked = claimed.asked
+    assert claimed.is_command
+    assert (asked.video_id, asked.kind, asked.attempt) == ("a", "delete", 1)
+    assert (asked.bucket, asked.object, asked.input_owned) == ("videos", "input/a.mp4", True)
+    assert await kept.outbox.mark_sent(claimed)
+    kept.clock.pass_by(LEASE)
+    assert await kept.outbox.claim() == []
+
+
+async def test_a_deletion_that_is_not_confirmed_is_published_again(kept: Kept) -> None:
+    await kept.accept("a")
+    await kept.outbox.delete_one("a")
+    await kept.send_all()
+    kept.clock.pass_by(MINUTES_15)
+    (claimed,) = await kept.outbox.due_for_redrive(MINUTES_15)
+    assert claimed.asked.kind == "delete"
+    assert await kept.outbox.mark_redriven(claimed)
+
+
+async def test_a_cleanup_deletes_every_video_and_counts_them(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.clients.video_outbox.DELETE_AT_ONCE", 2)
+    for name in "abcde":
+        await kept.accept(name)
+    assert await kept.outbox.delete_all() == 5
+    assert await kept.outbox.total() == 0
+    assert len(await kept.outbox.claim()) == 5
+    assert await kept.outbox.delete_all() == 0
+
+
+async def test_a_forgotten_video_leaves_nothing(kept: Kept) -> None:
+    await kept.accept("a")
+    await kept.outbox.delete_one("a")
+    await kept.outbox.forget("a")
+    assert await kept.videos.count({}) == 0
+    assert await kept.commands.count({}) == 0
+    assert not await kept.outbox.is_known("a")
