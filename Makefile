@@ -50,7 +50,7 @@ down: setup ## stop what `make up` started in another terminal
 	@$(BIN)/kadr down
 
 train: setup ## train the demo model anew, on synthetic pictures
-	$(BIN)/python -m models.train
+	$(BIN)/python -m models.train_demo
 
 .venv/ready: requirements.lock pyproject.toml | $(UV)
 	@$(require_python)

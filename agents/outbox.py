@@ -122,7 +122,7 @@ def attach(worker: Worker[Any]) -> None:
         """Look for what was lost on the way."""
         await ticks.put("again")
 
-    @worker.page("/wake")  # type: ignore[untyped-decorator]  # Faust has no types
+    @worker.page("/wake")
     class Wake(View):  # type: ignore[misc]  # Faust has no types
         """Called by the API when something new is there."""
 

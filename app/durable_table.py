@@ -14,6 +14,7 @@ import faust
 from faust import streams
 
 CHANGELOG = {
+    "cleanup.policy": "compact",
     "segment.bytes": str(32 << 20),
     "min.cleanable.dirty.ratio": "0.1",
     "max.compaction.lag.ms": "3600000",

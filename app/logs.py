@@ -31,7 +31,8 @@ SAME_LINE_EVERY: Final = 60.0
 
 def set_up_logs(role: str, settings: Settings) -> None:
     """Send everything to standard error, one line each, flushed."""
-    handler = _FlushingHandler(sys.stderr)
+    # Not sys.stderr: Faust puts a logger in its place, and lines would go in circles.
+    handler = _FlushingHandler(sys.__stderr__)
     handler.setFormatter(_JsonFormatter(role) if settings.log_format == "json" else _TextFormatter(role))
     handler.addFilter(_Once())
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
@@ -60,8 +61,12 @@ class _Once(logging.Filter):
         self._said: dict[tuple[str, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.name.split(".")[0] not in {"aiokafka", "faust", "mode", "pymongo", "urllib3"}:
+        library = record.name.partition(".")[0]
+        if library not in {"aiokafka", "faust", "mode", "pymongo", "urllib3"}:
             return True
+        if library == "aiokafka" and record.levelno == logging.ERROR:
+            # It calls an error what it tries again by itself, such as a coordinator that is being chosen.
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
         key = (record.name, str(record.msg))
         now = time.monotonic()
         if now - self._said.get(key, -SAME_LINE_EVERY) < SAME_LINE_EVERY:

@@ -108,7 +108,7 @@ class _Health:
         named = {"kafka": worker.broker.ping, **self._checks()}
         answers = await asyncio.gather(*(_check(check) for check in named.values()))
         checks: dict[str, str] = dict(zip(named, answers, strict=True))
-        checks["assignment"] = "rebalancing" if worker.rebalancing else "ok"
+        checks["assignment"] = "ok" if worker.was_assigned and not worker.rebalancing else "rebalancing"
         checks["tables"] = "ok" if worker.tables.actives_ready or not worker.tables else "recovering"
         ready = all(answer == "ok" for answer in checks.values())
         return {

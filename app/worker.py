@@ -20,7 +20,7 @@ import faust
 
 from app.clients.broker import Broker, Partition, SetAside, open_broker
 from app.delivery import Delivery, Route, position_of
-from app.durable_table import DurableTable
+from app.durable_table import CHANGELOG, DurableTable
 from app.errors import EXIT_MISCONFIGURED, EXIT_UNSAFE, Misconfigured, Rejected, RetryLater
 from app.logs import describe_settings, set_up_logs
 from app.settings import Settings
@@ -114,6 +114,7 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
         self._open_clients = open_clients
         self._open = AsyncExitStack()
         self._stopping_unsafe = False
+        self.was_assigned = False
         self._suspects_dir = settings.data_dir / "suspects"
         self.on_partitions_assigned.connect(self._forget_assignment, weak=False)
         self.task(self._trim_for_ever)
@@ -131,7 +132,6 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
             value_type=bytes,
             key_serializer="raw",
             value_serializer="raw",
-            include_metadata=False,
         )
 
     def delivery(self, name: str, *routes: Route[Any], up_to: int = 1, in_flight: int = 1) -> Delivery:
@@ -154,13 +154,26 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
         try:
             self.broker = await self._open.enter_async_context(await self._reach_kafka())
             await self.broker.ensure_topics(
-                required_topics(self.settings), replication_factor=self.settings.topic_replication_factor
+                required_topics(self.settings) | self._changelogs(),
+                replication_factor=self.settings.topic_replication_factor,
             )
             self.clients = await self._reach_services()
         except Misconfigured as error:
             logger.critical("cannot start: %s", error)
             _leave(EXIT_MISCONFIGURED)
+        except Exception:  # Faust would end the process without a word
+            logger.critical("cannot start", exc_info=True)
+            raise
         await super().on_start()
+
+    def _changelogs(self) -> dict[str, tuple[int, dict[str, str]]]:
+        """Return the topics behind this worker's tables.
+
+        Faust would make them itself, but goes on before the broker shows them, and then stops at the first
+        write because the number of partitions is unknown.
+        """
+        partitions = self.settings.video_partitions
+        return {table.changelog_topic_name: (partitions, CHANGELOG) for table in self.tables.values()}
 
     async def _reach_kafka(self) -> AbstractAsyncContextManager[Broker]:
         said = False
@@ -230,6 +243,7 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
         await asyncio.Event().wait()
 
     def _forget_assignment(self, *_args: object, **_kwargs: object) -> None:
+        self.was_assigned = True
         for delivery in self.deliveries.values():
             delivery.forget_assignment()
 

@@ -110,7 +110,7 @@ def write_clip(
         seed: What decides everything that is drawn.
         frames: How many frames.
         fps: Frames per second.
-        size: Width and height, both even.
+        size: Width and height, both even. The demo model is good from 480 pixels of width.
         objects: How many shapes; 2 to 4 when not said.
 
     Returns:

@@ -21,6 +21,9 @@ from app.errors import Misconfigured, Missing
 REQUEST_TIMEOUT_MS: Final = 5000
 """Every call here is small; one that takes longer means that the broker is away."""
 
+SHOWN_SOON: Final = 0.05
+"""Seconds between two looks whether a new topic is there; it takes about a tenth of one."""
+
 MAX_MESSAGE_BYTES: Final = 5 << 20
 """As the broker's `message.max.bytes`: a rejected body up to 1 MB and its headers fit well."""
 
@@ -84,6 +87,8 @@ class Broker:
             ]
             if missing:
                 _raise_errors(await self._admin.create_topics(missing))
+            while (await self.partition_counts(topics)).keys() < topics.keys():
+                await asyncio.sleep(SHOWN_SOON)  # the broker says so before it shows them
             await self._check_topics(topics)
 
     async def _check_topics(self, topics: Mapping[str, tuple[int, Mapping[str, str]]]) -> None:
@@ -107,7 +112,7 @@ class Broker:
         resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics]
         configs: dict[str, dict[str, str]] = {}
         for response in await self._admin.describe_configs(resources):
-            for _code, _message, _kind, name, entries in response.to_object_tuple():
+            for _code, _message, _kind, name, entries in response.resources:
                 configs[name] = {entry[0]: entry[1] for entry in entries}
         return configs
 

@@ -5,7 +5,8 @@ runs in the child. The child is started ahead of time, used for one video, and l
 processor time, pixels and frames; it opens no network connection and reads no other file.
 
 =====================  =============================================================================
-`process`              the parent's side: spare children, one split, and what a child died of
+`process`              the parent's side: spare children, and one split
+`handle`               one child as its parent sees it, and what it died of
 `protocol`             what passes between parent and child
 `child`                `python -m app.decoding.child`: decodes the one video it is told to
 `limits`               what the child takes away from itself before it sees a byte

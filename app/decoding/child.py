@@ -41,7 +41,7 @@ def _carry_out(line: bytes, output: BinaryIO) -> None:
     except Undecodable as error:
         failure = Failure(error.code, error.reason)
         write_record(output, Kind.FAILED, value=msgspec.json.encode(failure))
-    except MemoryError:
+    except (MemoryError, BlockingIOError):  # EAGAIN: there is no room for a thread's stack
         os._exit(EXIT_MEMORY)
     except cv2.error as error:
         if error.code == cv2.Error.StsNoMem:

@@ -6,7 +6,6 @@ signs of life, at last exactly one `facts` or `failed`.
 """
 
 import struct
-from asyncio import StreamReader
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import BinaryIO, Final
@@ -110,18 +109,16 @@ def write_record(
     stream.flush()
 
 
-async def read_record(reader: StreamReader) -> Record:
-    """Return the next record.
+def read_header(header: bytes) -> tuple[Kind, int, int, int]:
+    """Return a record's kind and number, and the lengths of its key and its value.
 
     Raises:
-        asyncio.IncompleteReadError: the child's end of the pipe is closed.
-        Malformed: these bytes are no record.
+        Malformed: these bytes begin no record.
     """
-    kind, number, key_length, value_length = HEADER.unpack(await reader.readexactly(HEADER.size))
-    if kind not in Kind or max(key_length, value_length) > MAX_RECORD:
+    kind, number, key_length, value_length = HEADER.unpack(header)
+    if kind > max(Kind) or max(key_length, value_length) > MAX_RECORD:
         raise Malformed("record of the decoder", f"kind {kind}, {key_length} and {value_length} bytes")
-    key = await reader.readexactly(key_length)
-    return Record(Kind(kind), number, key, await reader.readexactly(value_length))
+    return Kind(kind), number, key_length, value_length
 
 
 def frame_key(video_id: str, attempt: int, frame: int) -> bytes:

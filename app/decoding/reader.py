@@ -62,8 +62,9 @@ class SampledFrame:
 
     def picture(self) -> Picture:
         """Return the frame's pixels, upright; to be called in one thread only."""
-        # FFmpeg's scaler knows the frame's own colour matrix, range, depth and alpha.
-        converted = self._converter.reformat(self._frame, format="bgr24")
+        # FFmpeg's scaler knows the frame's own colour matrix, range, depth and alpha. Left alone, it
+        # would start a thread per processor.
+        converted = self._converter.reformat(self._frame, format="bgr24", threads=1)
         return self._turn.apply(np.asarray(converted.to_ndarray()))
 
 

@@ -156,7 +156,7 @@ class Supervisor:
         deadline = time.monotonic() + _GONE_SECONDS
         while self.folder.is_held():
             # Asked again each time: a stack that is just starting has no socket yet.
-            with contextlib.suppress(SupervisorGone), self._call() as supervisor, _tolerate(_SHUTTING_DOWN):
+            with contextlib.suppress(SupervisorGone), self._call() as supervisor:
                 supervisor.shutdown()
             if time.monotonic() > deadline:
                 self._kill()
@@ -169,6 +169,10 @@ class Supervisor:
             yield xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
         except (OSError, xmlrpc.client.ProtocolError) as cause:
             raise SupervisorGone(self.folder.root, cause) from cause
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode == _SHUTTING_DOWN:
+                raise SupervisorGone(self.folder.root, "it is stopping") from fault
+            raise
         finally:
             transport.close()
 

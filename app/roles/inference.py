@@ -49,3 +49,6 @@ inference.attach(worker)
 attach_pages(worker, checks=dict, facts=describe_model)
 attach_json(worker, "/data", describe_model)
 attach_json(worker, "/api/data", describe_model)
+
+app = worker
+"""The name that `faust -A` looks for."""

@@ -38,3 +38,6 @@ worker = create_worker(
 )
 outbox.attach(worker)
 attach_pages(worker, checks=lambda: {"mongo": worker.clients.mongo.ping})
+
+app = worker
+"""The name that `faust -A` looks for."""

@@ -58,3 +58,6 @@ attach_pages(
     checks=lambda: {"mongo": worker.clients.records.ping, "s3": worker.clients.storage.ping},
 )
 attach_rows(worker, lambda video_id, start: asyncio.to_thread(rows_of, video_id, start))
+
+app = worker
+"""The name that `faust -A` looks for."""

@@ -84,3 +84,6 @@ attach_pages(
     checks=lambda: {"mongo": worker.clients.records.ping, "s3": worker.clients.storage.ping},
 )
 attach_progress(worker, progress_of)
+
+app = worker
+"""The name that `faust -A` looks for."""

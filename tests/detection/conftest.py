@@ -30,9 +30,9 @@ def tiny_model(ultralytics_home: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def end_to_end_model(ultralytics_home: Path) -> Path:
-    """A detector that suppresses overlapping boxes itself."""
-    return save_model(ultralytics_home / "end2end" / "whole.pt", "v10Detect")
+def two_headed_model(ultralytics_home: Path) -> Path:
+    """A detector with a second head, which suppresses overlapping boxes itself when it is asked to."""
+    return save_model(ultralytics_home / "two" / "two.pt", "v10Detect")
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import asyncio
 import pickle
 import shutil
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.detection import child, export
-from app.detection.checkpoint import Outcome
+from app.detection.checkpoint import GraphFacts, Outcome
 from app.detection.detector import open_detector
 from app.detection.export import folder_name, load_export
 from app.detection.frames import BatchDetector
@@ -134,7 +135,7 @@ async def test_an_unknown_name_is_refused_in_one_line(tmp_path: Path) -> None:
 async def test_a_child_that_dies_is_reported_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(child.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(Misconfigured, match="ended with status 1: it said nothing"):
         await child.run_child("export", "model.pt", tmp_path, data_dir=tmp_path)
 
@@ -143,7 +144,7 @@ async def test_a_child_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.M
     program = tmp_path / "hangs"
     program.write_text("#!/bin/sh\nexec sleep 600\n")
     program.chmod(0o755)
-    monkeypatch.setattr(child.sys, "executable", str(program))
+    monkeypatch.setattr(sys, "executable", str(program))
     monkeypatch.setattr(child, "PATIENCE", 0.2)
     with pytest.raises(Misconfigured, match="took longer than"):
         await child.run_child("export", "model.pt", tmp_path, data_dir=tmp_path)
@@ -154,7 +155,7 @@ async def test_a_model_whose_export_fails_runs_on_ultralytics(
     own_copy: Path, settings_for: SettingsFor, task_of: TaskOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def without_graph(weights: Weights, _: Settings) -> export.Export:
-        facts = export.GraphFacts("detect", [], no_graph="its export failed: out of luck")
+        facts = GraphFacts("detect", [], no_graph="its export failed: out of luck")
         return export.Export(weights.path.parent, facts)
 
     async with open_detector(settings_for(own_copy)) as detector:

@@ -7,17 +7,17 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from app.errors import EXIT_MISCONFIGURED
-from app.local.failures import FolderInUse, NotReady, PortTaken, ProgramRefused
+from app.local.failures import FolderInUse, NotReady, PortTaken, ProgramRefused, SupervisorGone
 from app.local.foreground import stop_running
 from app.local.ports import Ports, free_ports
 from app.local.stack import LocalStack
-from tests.support.stack import create_stand_in, open_stack, own_environment
+from tests.support.stack import create_stand_in, open_stack, own_environment, wait_until
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
 
@@ -38,13 +38,6 @@ def stack(ports: Ports) -> Iterator[LocalStack]:
         opened.start(only=["api", "runner"])
         opened.wait_ready(SECONDS)
         yield opened
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def is_alive(pid: int) -> bool:
@@ -240,3 +233,23 @@ def test_up_ends_when_another_terminal_says_down(ports: Ports, tmp_path: Path) -
         assert not is_alive(pid)
         output, _ = up.communicate(timeout=SECONDS)
         assert output == "stopped\n"
+
+
+def test_a_stack_that_is_stopping_is_gone_to_whoever_asks(ports: Ports) -> None:
+    stubborn = create_stand_in(
+        "api", ports.api, script=f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {STUBBORN}"
+    )
+    with open_stack(processes=(stubborn,), ports=ports) as stack:
+        stack.start(only=["api"])
+        wait_until(
+            lambda: (
+                stack.folder.log("api").exists()
+                and "deaf" in stack.folder.log("api").read_text(encoding="utf-8")
+            )
+        )
+        os.kill(int(stack.folder.pid.read_text(encoding="ascii")), signal.SIGTERM)
+        with pytest.raises(SupervisorGone, match="stopping"):
+            wait_until(lambda: not stack.status())
+
+
+STUBBORN = "print('deaf', flush=True); signal.pause()"

@@ -4,7 +4,9 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 from app.local.ports import Listening, Ports, free_ports
@@ -70,4 +72,13 @@ def create_stand_in(name: str, port: int, *, script: str = _STAND_IN) -> Program
         command=(sys.executable, "-c", script, str(port)),
         listens=(Listening(port, f"{name.upper()}_PORT"),),
         probe=lambda: probe_health(port, "/health"),
+        stop_wait=timedelta(seconds=2),
     )
+
+
+def wait_until(is_so: Callable[[], bool], *, seconds: float = 30.0) -> None:
+    """Return as soon as something is so; fail when it is not so in time."""
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
