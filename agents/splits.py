@@ -85,6 +85,7 @@ class Splits:
     def __init__(self, worker: Worker[SplitClients], gate: Gate) -> None:
         self._worker = worker
         self._gate = gate
+        gate.unconfirmed = lambda: self.unconfirmed
         self._publisher = Publisher(
             {topic.name: worker.stream_topic(topic) for topic in (INFERENCE_TASKS, VIDEO_SPLITS)}
         )
@@ -234,6 +235,8 @@ class Splits:
                 sent = await self._publisher.send(INFERENCE_TASKS, key=key, value=value, headers=stride)
                 split.prefix.add(asyncio.ensure_future(sent))
                 split.sent += 1
+            if decoding.outcome is None:
+                raise DecoderCrashed("decoder_crashed", "it ended without a word")
             return decoding.outcome
 
     async def _end(self, split: OpenSplit, facts: VideoFacts) -> None:

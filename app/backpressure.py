@@ -47,18 +47,17 @@ class Gate:
     Args:
         look: asks how many tasks wait.
         bound: tasks that may wait for each worker.
-        unconfirmed: tells how many tasks of our own are still on their way to the broker.
     """
 
     def __init__(
         self,
         look: Callable[[], Awaitable[Backlog]],
         bound: int,
-        unconfirmed: Callable[[], int],
     ) -> None:
         self._look = look
         self._bound = bound
-        self._unconfirmed = unconfirmed
+        self.unconfirmed: Callable[[], int] = lambda: 0
+        """Tells how many tasks of our own are still on their way to the broker."""
         self._room = 0
         self._waiting: list[_Place] = []
         self._turns = itertools.count()
@@ -105,7 +104,7 @@ class Gate:
             self.is_world_away = True
             raise
         self.is_world_away = False
-        self._room = self._bound * backlog.workers - backlog.waiting - self._unconfirmed()
+        self._room = self._bound * backlog.workers - backlog.waiting - self.unconfirmed()
 
     def _grant(self) -> None:
         while self._waiting and self._room > 0:

@@ -87,9 +87,16 @@ class Broker:
             ]
             if missing:
                 _raise_errors(await self._admin.create_topics(missing))
-            while (await self.partition_counts(topics)).keys() < topics.keys():
-                await asyncio.sleep(SHOWN_SOON)  # the broker says so before it shows them
+            await self._until_shown(topics)
             await self._check_topics(topics)
+
+    async def _until_shown(self, topics: Iterable[str]) -> None:
+        """Return when every topic can be seen: the broker says that it is made a little earlier."""
+        names = set(topics)
+        while True:
+            if (await self.partition_counts(names)).keys() >= names:
+                return
+            await asyncio.sleep(SHOWN_SOON)
 
     async def _check_topics(self, topics: Mapping[str, tuple[int, Mapping[str, str]]]) -> None:
         counts = await self.partition_counts(topics)

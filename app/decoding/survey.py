@@ -144,12 +144,13 @@ def _is_referenced(packet: memoryview, prefix: int) -> bool:
     while position + prefix < len(packet):
         size = int.from_bytes(packet[position : position + prefix], "big")
         position += prefix
-        if size < 2 or position + size > len(packet):  # noqa: PLR2004  (a header and one byte)
+        if not size or position + size > len(packet):
             raise Doubt
         kind = packet[position] & 0x1F
-        if kind in PARTITIONED:
+        is_slice = kind in (SLICE, IDR_SLICE)
+        if kind in PARTITIONED or (is_slice and size == 1):
             raise Doubt
-        if kind in (SLICE, IDR_SLICE):
+        if is_slice:
             # The slice header begins with first_mb_in_slice; a leading 1 bit is the number 0.
             starts += packet[position + 1] >> 7
             referenced |= bool(packet[position] & 0x60)

@@ -73,7 +73,7 @@ async def progress_of(video_id: str) -> dict[str, object] | None:
 
 settings = Settings()
 worker = create_worker("runner", settings, open_clients)
-gate = Gate(look_at_backlog, settings.tasks_waiting, lambda: splits.unconfirmed)
+gate = Gate(look_at_backlog, settings.tasks_waiting)
 splits = Splits(worker, gate)
 frame_splitter.attach(worker, splits)
 watchdog.attach(worker, gate)

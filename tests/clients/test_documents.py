@@ -1,5 +1,6 @@
 """Documents, in memory and on the real server: the same claims hold for both."""
 
+import gc
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import uuid4
@@ -109,13 +110,16 @@ async def test_an_index_may_be_asked_for_again(documents: Documents) -> None:
         await documents.ensure_index([("a", 1), ("b", -1)], partial={"status": "new"})
 
 
-async def test_a_server_that_is_away_is_unavailable_within_three_seconds() -> None:
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_a_server_that_is_away_is_unavailable() -> None:
     uri = SecretStr("mongodb://127.0.0.1:1/?directConnection=true")
     async with open_mongo(uri, answer_within=timedelta(seconds=0.5)) as mongo:
         with pytest.raises(Unavailable, match="Mongo is not available"):
             await mongo.ping()
         with pytest.raises(Unavailable):
             await mongo.collection("a", "b").insert({"_id": 1})
+    # pymongo's monitor forgets its socket when it is stopped while it connects; here, not in a later test.
+    gc.collect()
 
 
 async def test_an_address_that_is_none_is_the_operators_affair() -> None:

@@ -150,7 +150,7 @@ async def test_a_child_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.M
         await child.run_child("export", "model.pt", tmp_path, data_dir=tmp_path)
 
 
-@pytest.mark.filterwarnings("default")  # torch and Ultralytics are not ours to silence
+@pytest.mark.filterwarnings("ignore")  # torch and Ultralytics are not ours to silence
 async def test_a_model_whose_export_fails_runs_on_ultralytics(
     own_copy: Path, settings_for: SettingsFor, task_of: TaskOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

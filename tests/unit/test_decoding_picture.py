@@ -14,7 +14,8 @@ def random_picture(width: int, height: int) -> np.ndarray[tuple[int, ...], np.dt
 def test_a_picture_is_blurred_and_then_gains_contrast() -> None:
     picture = random_picture(31, 17)
     blurred = cv2.GaussianBlur(picture, (3, 3), 0).astype(float)
-    assert np.array_equal(preprocess(picture), np.clip(np.rint(blurred * 1.3 + 5), 0, 255))
+    # In whole numbers, or one off where OpenCV's single precision falls on the other side of a half.
+    assert np.abs(preprocess(picture) - np.clip(np.rint(blurred * 1.3 + 5), 0, 255)).max() <= 1
 
 
 def test_brightness_is_saturated_and_never_wraps() -> None:

@@ -1,0 +1,53 @@
+"""Health: liveness is the process, readiness is what it needs."""
+
+import pytest
+
+from tests.api.conftest import Door
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/", "/api/health", "/health", "/health/live"])
+async def test_every_health_call_answers_while_the_process_lives(door: Door, path: str) -> None:
+    await door.services.readiness.refresh()
+    answer = await door.client.get(path)
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body.pop("version")
+    assert body == {
+        "status": "ok",
+        "service": "api",
+        "live": True,
+        "ready": True,
+        "checks": {"mongo": "ok", "s3": "ok"},
+    }
+
+
+async def test_a_service_that_is_away_makes_it_unready_and_says_which(door: Door) -> None:
+    door.set_away(s3=True)
+    await door.services.readiness.refresh()
+    body = (await door.client.get("/api/health")).json()
+    assert (body["live"], body["ready"]) == (True, False)
+    assert body["checks"]["mongo"] == "ok"
+    assert "S3 is not available" in body["checks"]["s3"]
+    answer = await door.client.get("/health/ready")
+    assert answer.status_code == 503
+    assert "s3" in answer.json()["detail"]
+
+
+async def test_readiness_comes_back_with_the_service(door: Door) -> None:
+    door.set_away(mongo=True)
+    await door.services.readiness.refresh()
+    assert (await door.client.get("/health/ready")).status_code == 503
+    door.set_away()
+    await door.services.readiness.refresh()
+    assert (await door.client.get("/health/ready")).status_code == 200
+
+
+async def test_a_missing_bucket_is_not_ready(door: Door) -> None:
+    del door.s3.buckets["videos"]
+    await door.services.readiness.refresh()
+    assert not door.services.readiness.is_ready
+
+
+async def test_every_answer_keeps_a_browser_from_guessing(door: Door) -> None:
+    for path in ("/api/health", "/api/nothing"):
+        assert (await door.client.get(path)).headers["x-content-type-options"] == "nosniff"

@@ -1,0 +1,178 @@
+"""Uploading a video: what is taken, what is refused, and that nothing is left of what is refused."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import unquote
+from uuid import UUID
+
+import pytest
+
+from tests.api.conftest import Door
+
+CLIP = b"\x00\x00\x00\x18ftypmp42" + bytes(range(256)) * 100
+TYPE = {"content-type": "multipart/form-data; boundary=bb"}
+
+
+def part(name: str, data: bytes, *, filename: str | None = None) -> bytes:
+    suffix = f'; filename="{filename}"' if filename is not None else ""
+    head = f'--bb\r\nContent-Disposition: form-data; name="{name}"{suffix}\r\n\r\n'
+    return head.encode() + data + b"\r\n"
+
+
+def form(*parts: bytes) -> bytes:
+    return b"".join(parts) + b"--bb--\r\n"
+
+
+async def post(door: Door, body: bytes) -> Any:  # noqa: ANN401  # JSON
+    answer = await door.client.post("/api/upload_video", content=body, headers=TYPE)
+    return answer.status_code, answer.json()
+
+
+def is_nothing_left(door: Door) -> bool:
+    return not (
+        any(door.s3.buckets.values()) or door.s3.uploads or door.videos.documents or door.waker.knocks
+    )
+
+
+async def test_an_upload_is_in_s3_and_in_the_outbox_when_it_is_answered(door: Door) -> None:
+    files = {"file": ("cats.mp4", CLIP, "video/mp4")}
+    answer = await door.client.post("/api/upload_video", files=files, data={"bucket": "videos"})
+    assert answer.status_code == 200
+    body = answer.json()
+    assert list(body) == ["status", "event_id"]
+    assert body["status"] == "ok"
+    video_id = body["event_id"]
+    assert UUID(video_id).version == 4
+    assert door.s3.objects("videos") == {f"input/{video_id}.mp4": CLIP}
+    document = door.videos.documents[video_id]
+    assert document["payload"] == {
+        "bucket": "videos",
+        "object": f"input/{video_id}.mp4",
+        "media_type": "video",
+    }
+    assert (document["status"], document["input_owned"], document["filename"]) == ("new", True, "cats.mp4")
+    assert door.waker.knocks == 1
+
+
+async def test_without_a_bucket_it_is_videos(door: Door) -> None:
+    assert (await post(door, form(part("file", CLIP))))[0] == 200
+    assert len(door.s3.objects("videos")) == 1
+
+
+async def test_an_upload_is_marked_as_ours_with_its_name(door: Door) -> None:
+    name = "Кот и пёс.mp4"
+    status, body = await post(door, form(part("file", CLIP, filename=name)))
+    assert status == 200
+    facts = await door.services.storage.stat("videos", f"input/{body['event_id']}.mp4")
+    assert facts is not None
+    assert facts.metadata["kadr-upload"] == "1"
+    assert facts.metadata["filename"].isascii()
+    assert unquote(facts.metadata["filename"]) == name
+    assert door.videos.documents[body["event_id"]]["filename"] == name
+
+
+@pytest.mark.parametrize("is_before", [True, False])
+async def test_the_bucket_may_stand_before_or_after_the_file(door: Door, *, is_before: bool) -> None:
+    parts = [part("bucket", b"archive"), part("other", b"x"), part("file", CLIP)]
+    status, body = await post(door, form(*(parts if is_before else reversed(parts))))
+    assert status == 200
+    assert door.s3.objects("videos") == {}
+    assert door.s3.objects("archive") == {f"input/{body['event_id']}.mp4": CLIP}
+    assert door.videos.documents[body["event_id"]]["payload"]["bucket"] == "archive"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (form(), "file"),
+        (form(part("bucket", b"videos")), "file"),
+        (form(part("file", b"")), "file"),
+        (form(part("file", CLIP), part("file", CLIP)), "file"),
+        (form(part("bucket", b"secret"), part("file", CLIP)), "bucket"),
+        (form(part("file", CLIP), part("bucket", b"secret")), "bucket"),
+        (form(part("bucket", b"")), "bucket"),
+        (form(part("bucket", bytes(2000)), part("file", CLIP)), "body"),
+        (form(*[part("x", b"")] * 21), "body"),
+        (b"", "body"),
+        (b"no form at all", "body"),
+        (part("file", CLIP), "body"),
+        (part("file", CLIP)[:-500], "body"),
+        (part("file", CLIP) + b"--b", "body"),
+    ],
+)
+async def test_what_is_no_upload_is_refused_and_leaves_nothing(door: Door, body: bytes, field: str) -> None:
+    status, problem = await post(door, body)
+    assert (status, problem["code"], problem["errors"][0]["field"]) == (422, "invalid", field)
+    assert is_nothing_left(door)
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data", "", "multipart/mixed"])
+async def test_what_does_not_announce_a_form_is_refused(door: Door, content_type: str) -> None:
+    headers = {"content-type": content_type}
+    answer = await door.client.post("/api/upload_video", content=form(part("file", CLIP)), headers=headers)
+    assert answer.status_code == 422
+    assert is_nothing_left(door)
+
+
+async def test_a_file_over_the_limit_is_refused_and_leaves_nothing(door: Door) -> None:
+    limit = door.services.settings.max_upload_bytes
+
+    async def unannounced() -> AsyncIterator[bytes]:
+        yield form(part("file", bytes(limit + 1)))
+
+    for body in (form(part("file", bytes(2 * limit))), unannounced()):
+        answer = await door.client.post("/api/upload_video", content=body, headers=TYPE)
+        assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert is_nothing_left(door)
+    assert (await post(door, form(part("file", bytes(limit)))))[0] == 200
+
+
+async def test_without_mongo_it_is_unavailable_and_the_object_is_gone(door: Door) -> None:
+    door.set_away(mongo=True)
+    answer = await door.client.post("/api/upload_video", content=form(part("file", CLIP)), headers=TYPE)
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "2"
+    door.set_away()
+    assert is_nothing_left(door)
+
+
+async def test_without_s3_it_is_unavailable_and_nothing_was_asked(door: Door) -> None:
+    door.set_away(s3=True)
+    status, problem = await post(door, form(part("file", CLIP)))
+    assert (status, problem["code"]) == (503, "unavailable")
+    assert is_nothing_left(door)
+
+
+@pytest.mark.parametrize("size", [100, 20 << 20])
+async def test_a_client_that_goes_away_leaves_nothing(
+    door: Door, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = door.services.settings.model_copy(update={"max_upload_bytes": 1 << 30})
+    monkeypatch.setattr(
+        door.api.state,
+        "services",
+        type(door.services)(**(vars(door.services) | {"settings": settings})),
+    )
+    body = part("file", bytes(size))
+    messages = [
+        {"type": "http.request", "body": body, "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent = []
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:  # noqa: ANN401  # ASGI
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/api/upload_video",
+        "headers": [(b"content-type", TYPE["content-type"].encode())],
+        "query_string": b"",
+    }
+    await door.api(scope, receive, send)
+    assert sent[0]["status"] == 499
+    assert is_nothing_left(door)
