@@ -10,6 +10,7 @@ unexport PIP_FIND_LINKS
 export UV_PYTHON_DOWNLOADS := never
 
 BIN := .venv/bin
+LOCK := --universal --generate-hashes --python-version 3.11 --quiet
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 PYTHON := $(shell for name in python3 python3.13 python3.12 python3.11; do \
 	"$$name" -c 'import sys; ok = (3, 11) <= sys.version_info < (3, 14); ok and print(sys.executable); sys.exit(not ok)' \
@@ -23,9 +24,15 @@ help: ## list the targets
 
 setup: .venv/ready ## install everything into .venv (again when the lock has changed)
 
-lock: $(UV) ## write requirements.lock anew from pyproject.toml
-	$(UV) pip compile pyproject.toml --all-extras --universal --generate-hashes --python-version 3.11 \
-		--quiet -o requirements.lock
+lock: $(UV) ## write the locks anew from pyproject.toml
+	@$(require_python)
+	$(UV) pip compile pyproject.toml --all-extras $(LOCK) -o requirements.lock
+	$(UV) pip compile pyproject.toml --constraints requirements.lock $(LOCK) -o deploy/requirements-base.lock
+	$(UV) pip compile pyproject.toml --extra inference --constraints requirements.lock $(LOCK) \
+		-o deploy/requirements-inference.lock
+	@"$(PYTHON)" -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+		| $(UV) pip compile - --constraints requirements.lock $(LOCK) --custom-compile-command "make lock" \
+		-o deploy/requirements-build.lock
 
 format: setup ## format the code and repair what can be repaired
 	$(BIN)/ruff format .

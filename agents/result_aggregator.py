@@ -70,16 +70,18 @@ class Aggregator:
 
     async def gather(self, batch: Sequence[Delivered[FramesDetected]]) -> None:
         """Keep a row and a bit for each frame, then announce the videos that are complete."""
-        heads: dict[str, Head] = {}
+        kept: dict[str, tuple[Head, Any]] = {}
         for each in batch:
             with on_behalf_of(each.event):
                 head = self._keep(each.message)
             if head is not None:
-                heads[each.message.video_id] = head
+                kept[each.message.video_id] = head, each.event
         await self._durable()
-        for video_id, head in heads.items():
-            self.received[video_id, head.attempt] = self.videos.count(video_id, head)
-            if self.videos.is_complete(video_id, head):
+        for video_id, (head, event) in kept.items():
+            with on_behalf_of(event):
+                count = self.videos.count(video_id, head)
+            self.received[video_id, head.attempt] = count
+            if count == head.total:
                 await self._announce_complete(video_id, head)
 
     def _keep(self, found: FramesDetected) -> Head | None:
@@ -118,11 +120,12 @@ class Aggregator:
         ended = delivered.message
         with on_behalf_of(delivered.event):
             head = self._note_end(ended)
+            is_complete = head is not None and self.videos.is_complete(ended.video_id, head)
         await self._durable()
         if head is None:
             return
         if ended.kind in ("split", "checked") and head.state == "open":
-            if self.videos.is_complete(ended.video_id, head):
+            if is_complete:
                 await self._announce_complete(ended.video_id, head)
             elif ended.kind == "checked":
                 await self._ask_again(delivered, head)
@@ -159,10 +162,11 @@ class Aggregator:
     async def _ask_again(self, delivered: Delivered[SplitEnded], head: Head) -> None:
         """Ask the runner for the missing frames, or give the video up after some rounds."""
         ended = delivered.message
-        missing = [
-            frame_number(index, head.vid_stride)
-            for index in islice(self.videos.missing(ended.video_id, head), MISSING_AT_ONCE)
-        ]
+        with on_behalf_of(delivered.event):
+            missing = [
+                frame_number(index, head.vid_stride)
+                for index in islice(self.videos.missing(ended.video_id, head), MISSING_AT_ONCE)
+            ]
         fields = {"video_id": ended.video_id, "missing": len(missing), "round": ended.round}
         if ended.round <= ROUNDS:
             logger.warning("frames are missing and asked for again", extra=fields)

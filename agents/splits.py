@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from app.decoding.process import DecoderCrashed, DecodingPool
-
 from agents.inference import STRIDE_HEADER
 from app.backpressure import Gate
 from app.clients.runner_records import Record, RunnerRecords
 from app.clients.storage import Storage
+from app.decoding.process import DecoderCrashed, DecodingPool
 from app.decoding.protocol import Job
 from app.domain.failures import failure
 from app.domain.messages import Failure, SplitEnded, VideoFacts
@@ -145,16 +144,14 @@ class Splits:
         try:
             async with self._lease(split):
                 await self._split(split)
+        except DecoderCrashed as crash:  # before RetryLater, which it is, but a counted one
+            await self._give_up_or_back(split, crash)
         except Stopped:
             logger.info("split given up", extra={"video_id": record.video_id})
         except RetryLater as error:
             logger.warning("split waits: %s", error, extra={"video_id": record.video_id})
             await asyncio.sleep(PAUSE)
             await _quietly(records.count_try(record, -1))
-            await _quietly(records.release_split(record, split.prefix.count))
-        except DecoderCrashed as crash:
-            fields = {"video_id": record.video_id, "tries": record.split_tries + 1}
-            logger.warning("decoder died: %s", crash, extra=fields)
             await _quietly(records.release_split(record, split.prefix.count))
         except asyncio.CancelledError:
             await _quietly(records.count_try(record, -1))
@@ -164,6 +161,16 @@ class Splits:
             await self._worker.stop_unsafe(f"splitting {record.video_id} failed", error)
         finally:
             self.open.pop(record.video_id, None)
+
+    async def _give_up_or_back(self, split: OpenSplit, crash: DecoderCrashed) -> None:
+        """Let a video fail whose children have died too often, else let anybody try again."""
+        record, tries = split.record, split.record.split_tries + 1
+        fields = {"video_id": record.video_id, "code": crash.code, "tries": tries}
+        logger.warning("decoder died: %s", crash, extra=fields)
+        if tries < TRIES:
+            await _quietly(self._worker.clients.records.release_split(record, split.prefix.count))
+        else:
+            await _quietly(self._fail(record, crash.failure))
 
     @asynccontextmanager
     async def _lease(self, split: OpenSplit) -> AsyncIterator[None]:

@@ -13,6 +13,7 @@ from api import problems
 from api.background import running, until_done
 from api.dependencies import Services
 from api.outcomes import Outcomes
+from api.problems import problem
 from api.readiness import Readiness
 from api.routes import health, results, videos
 from api.sweeps import Sweeps
@@ -100,8 +101,28 @@ def create_api(open_: OpenServices) -> FastAPI:
     problems.install(api)
     for routes in (videos, results, health):
         api.include_router(routes.router)
+    api.add_middleware(_BodyLimit)
     api.add_middleware(_SecurityHeaders)
     return api
+
+
+class _BodyLimit:
+    """Refuses a large body where none is due.
+
+    Starlette would refuse it as well, in plain text; this answer is a problem like every other.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._next = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope.get("headers", []))
+        size = headers.get(b"content-length", b"")
+        if size.isdigit() and int(size) > videos.MAX_REQUEST and scope["path"] != videos.UPLOAD_PATH:
+            refusal = problem(413, code="too_large", detail=f"More than {videos.MAX_REQUEST} bytes.")
+            await refusal(scope, receive, send)
+            return
+        await self._next(scope, receive, send)
 
 
 class _SecurityHeaders:

@@ -6,23 +6,28 @@ only after its handler has returned, and a handler returns only when everything 
 * `RetryLater`: the same handler is called again, with back-off, for as long as it takes;
 * `Rejected`: the message goes to the topic `rejected` with its reason, then it is acknowledged;
 * anything else is our own mistake: the process stops before acknowledging and is started again.
+
+What was taken before the partitions were given out anew is neither tried again nor acknowledged when it is
+not done: it is delivered again, here or to whoever owns its partition now.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Final, Generic, Protocol
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from app.clients.broker import Partition
 from app.domain.messages import M, decode
 from app.errors import Rejected, RetryLater
-from app.suspects import Suspects
+from app.suspects import DEATHS, Suspects
 from app.topics import Contract
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 FIRST_PAUSE: Final = 0.2
 CRASHED: Final = Rejected("worker_crashed", "handling this message crashed its worker three times")
@@ -82,19 +87,40 @@ class Holding:
 
     Attributes:
         taken: when each batch in hand was taken (monotonic seconds), by its first position.
-        waiting_for: the named dependency or bound it waits for, None when it works.
+        waits: what each of them waits for, by the same position; empty when all are worked on.
     """
 
     taken: dict[str, float] = field(default_factory=dict)
-    waiting_for: str | None = None
+    waits: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def waiting_for(self) -> str | None:
+        """Return the dependency that is waited for, None when the loop works."""
+        return next(iter(self.waits.values()), None)
 
     def held(self, now: float) -> float:
         """Return for how many seconds the oldest batch has been in hand without an excuse."""
-        return 0.0 if self.waiting_for is not None else now - min(self.taken.values(), default=now)
+        return 0.0 if self.waits else now - min(self.taken.values(), default=now)
 
     def restart_clock(self, now: float) -> None:
         """Count from now: the loop waited for the world, which is no fault of the batches in hand."""
         self.taken = dict.fromkeys(self.taken, now)
+
+
+class _Outdated(Exception):
+    """The partitions were given out anew since this was taken; it will be delivered again."""
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Events of one topic, and the assignment under which they were taken."""
+
+    events: list[Any]
+    assignment: int
+
+    @property
+    def positions(self) -> list[str]:
+        return [position_of(event) for event in self.events]
 
 
 @dataclass
@@ -118,29 +144,49 @@ class Delivery:
     last_offsets: dict[Partition, int] = field(default_factory=dict)
     _expected: dict[Partition, int] = field(default_factory=dict)
     _asked: bool = False
+    _assignment: int = 0
 
     def forget_assignment(self) -> None:
-        """Ask the broker again where each partition goes on: the assignment has changed."""
+        """Ask the broker again where each partition goes on: partitions were taken away or given."""
+        self._assignment += 1
         self._asked = False
         self._expected.clear()
 
     async def run(self, stream: Any) -> None:  # noqa: ANN401 - Faust has no types
         """Deliver a stream for ever."""
-        stream = stream.noack()
+        await self.or_stop("delivering", self._run(stream.noack()))
+
+    async def _run(self, stream: Any) -> None:  # noqa: ANN401 - Faust has no types
         pipeline = _Pipeline(self, stream)
-        batch: list[Any] = []
+        batch = _Batch([], self._assignment)
         try:
             async for event in stream.events():
+                if batch.assignment != self._assignment:
+                    batch = _Batch([], self._assignment)
                 await self._check_contiguous(event)
-                batch.append(event)
+                batch.events.append(event)
                 limit = 1 if self.suspects.any_left else self.up_to
-                if len(batch) < limit and not stream.channel.queue.empty():
+                if len(batch.events) < limit and not stream.channel.queue.empty():
                     continue
-                taken, batch = batch, []
-                for _topic, run in groupby(taken, key=lambda each: each.message.topic):
-                    await pipeline.put(list(run))
+                taken, batch = batch, _Batch([], self._assignment)
+                for _topic, run in groupby(taken.events, key=lambda each: each.message.topic):
+                    await pipeline.put(_Batch(list(run), taken.assignment))
         finally:
             pipeline.close()
+
+    async def or_stop(self, doing: str, work: Coroutine[Any, Any, T]) -> T:
+        """Await our own work; stop the process when it fails.
+
+        An exception that left the loop would restart the agent with the next event, and acknowledge past
+        this one.
+        """
+        try:
+            return await work
+        except _Outdated:
+            raise
+        except Exception as error:  # noqa: BLE001 - the one place where everything is caught
+            await self.keeper.stop_unsafe(f"{doing} failed", error)
+            raise
 
     async def _check_contiguous(self, event: Any) -> None:  # noqa: ANN401 - Faust has no types
         """Stop when an offset is larger than the next unread one: events were skipped.
@@ -150,9 +196,14 @@ class Delivery:
         """
         message = event.message
         partition = Partition(message.topic, message.partition)
+        taken_under = self._assignment
         if partition not in self._expected and not self._asked:
-            self._expected.update(await self._retrying("Kafka", self.keeper.first_unread))
+            first_unread = await self._retrying("Kafka", self.keeper.first_unread)
+            if taken_under != self._assignment:
+                return  # the answer and the event are of the past; the event will not be handled
+            self._expected.update(first_unread)
             self._asked = True
+            self.suspects.expect(first_unread)
         expected = self._expected.get(partition, message.offset)
         if message.offset > expected:
             await self.keeper.stop_unsafe(
@@ -160,80 +211,93 @@ class Delivery:
             )
         self._expected[partition] = max(expected, message.offset + 1)
 
-    async def handle(self, events: list[Any]) -> None:
-        """Handle messages of one topic until they are done or set aside."""
-        positions = [position_of(event) for event in events]
+    async def handle(self, batch: _Batch) -> bool:
+        """Handle messages of one topic until they are done or set aside.
+
+        Returns:
+            Whether they may be acknowledged; False when they were not done and will be delivered again.
+        """
+        positions = batch.positions
         self.holding.taken[positions[0]] = time.monotonic()
         try:
-            self.suspects.take(positions)
-            await self._handle_all(events)
-        except asyncio.CancelledError:
+            await self.or_stop(f"handling {', '.join(positions)}", self._handle_all(batch))
+        except (asyncio.CancelledError, _Outdated) as error:
             self.suspects.put_down(positions)
-            raise
-        except Exception as error:  # noqa: BLE001 - the one place where everything is caught
-            await self.keeper.stop_unsafe(f"handling {', '.join(positions)} failed", error)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            return False
         finally:
             self.holding.taken.pop(positions[0], None)
-        self.suspects.clear(positions)
+        return True
 
-    async def _handle_all(self, events: list[Any]) -> None:
-        route = self.routes[events[0].message.topic]
+    async def _handle_all(self, batch: _Batch) -> None:
+        self.suspects.take(batch.positions)
+        route = self.routes[batch.events[0].message.topic]
         readable: list[Delivered[Any]] = []
-        for event in events:
+        for event in batch.events:
             if self.suspects.is_guilty(position_of(event)):
-                await self._set_aside(route, event, CRASHED)
+                await self._set_aside(route, _Batch([event], batch.assignment), CRASHED)
                 continue
             try:
                 message = decode(event.message.value, route.contract.message)
             except Rejected as reason:
-                await self._set_aside(route, event, reason)
+                await self._set_aside(route, _Batch([event], batch.assignment), reason)
             else:
                 readable.append(Delivered(message, event.message.key or b"", event))
-        await self._try(route, readable)
+        await self._try(route, readable, batch.assignment)
+        self.suspects.clear(batch.positions)
 
-    async def _try(self, route: Route[Any], batch: list[Delivered[Any]]) -> None:
-        if not batch:
+    async def _try(self, route: Route[Any], readable: list[Delivered[Any]], assignment: int) -> None:
+        if not readable:
             return
-        positions = [position_of(each.event) for each in batch]
+        batch = _Batch([each.event for each in readable], assignment)
         try:
-            await self._retrying("", lambda: route.handle(batch), positions=positions)
+            await self._retrying("", lambda: route.handle(readable), batch)
         except Rejected as reason:
-            if len(batch) > 1:  # find out which one it was
-                for each in batch:
-                    await self._try(route, [each])
+            if len(readable) > 1:  # find out which one it was
+                for each in readable:
+                    await self._try(route, [each], assignment)
             else:
-                await self._set_aside(route, batch[0].event, reason)
+                await self._set_aside(route, batch, reason)
 
-    async def _set_aside(self, route: Route[Any], event: Any, reason: Rejected) -> None:  # noqa: ANN401
-        logger.error("set aside: %s", reason, extra={"position": position_of(event), "code": reason.code})
-        positions = [position_of(event)]
-        await self._retrying("", lambda: route.on_rejected(event, reason), positions=positions)
-        await self._retrying("Kafka", lambda: self.keeper.set_aside(event, reason), positions=positions)
-
-    async def _retrying(
-        self, what: str, call: Callable[[], Awaitable[Any]], *, positions: Sequence[str] = ()
-    ) -> Any:  # noqa: ANN401 - whatever the call gives
-        """Call until it does not raise `RetryLater`; say once that it waits, and once that it goes on."""
-        pause, since = FIRST_PAUSE, time.monotonic()
-        while True:
+    async def _set_aside(self, route: Route[Any], batch: _Batch, reason: Rejected) -> None:
+        event, position = batch.events[0], batch.positions[0]
+        logger.error("set aside: %s", reason, extra={"position": position, "code": reason.code})
+        if self.suspects.deaths(position) <= DEATHS:  # with more it has killed us while being set aside
             try:
-                result = await call()
-            except RetryLater as error:
-                if self.holding.waiting_for is None:
-                    logger.warning("waiting: %s", error, extra={"service": getattr(error, "service", what)})
-                self.holding.waiting_for = str(error)
-                self.suspects.put_down(positions)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
-                self.suspects.take(positions)
-            else:
-                if self.holding.waiting_for is not None:
-                    logger.info(
-                        "going on after a wait", extra={"seconds": round(time.monotonic() - since, 1)}
-                    )
-                    self.holding.waiting_for = None
-                    self.holding.restart_clock(time.monotonic())
-                return result
+                await self._retrying("", lambda: route.on_rejected(event, reason), batch)
+            except Rejected as second:
+                logger.error("no video is told: %s", second, extra={"position": position})  # noqa: TRY400 - expected
+        await self._retrying("Kafka", lambda: self.keeper.set_aside(event, reason), batch)
+
+    async def _retrying(self, what: str, call: Callable[[], Awaitable[T]], batch: _Batch | None = None) -> T:
+        """Call until it does not raise `RetryLater`; say once that it waits, and once that it goes on.
+
+        Raises:
+            _Outdated: the batch is of an earlier assignment, and not done.
+        """
+        positions = batch.positions if batch else []
+        name = positions[0] if positions else what
+        pause, since = FIRST_PAUSE, time.monotonic()
+        try:
+            while True:
+                if batch and batch.assignment != self._assignment:
+                    raise _Outdated
+                try:
+                    return await call()
+                except RetryLater as error:
+                    if not self.holding.waits:
+                        service = getattr(error, "service", what)
+                        logger.warning("waiting: %s", error, extra={"service": service})
+                    self.holding.waits[name] = str(error)
+                    self.suspects.put_down(positions)
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, LONGEST_PAUSE)
+                    self.suspects.take(positions)
+        finally:
+            if self.holding.waits.pop(name, None) is not None and not self.holding.waits:
+                logger.info("going on after a wait", extra={"seconds": round(time.monotonic() - since, 1)})
+                self.holding.restart_clock(time.monotonic())
 
 
 class _Pipeline:
@@ -242,21 +306,22 @@ class _Pipeline:
     def __init__(self, delivery: Delivery, stream: Any) -> None:  # noqa: ANN401 - Faust has no types
         self._delivery = delivery
         self._stream = stream
-        self._order: asyncio.Queue[tuple[asyncio.Task[None], list[Any]]] = asyncio.Queue()
+        self._order: asyncio.Queue[tuple[asyncio.Task[bool], _Batch]] = asyncio.Queue()
         self._slots = asyncio.Semaphore(delivery.in_flight)
         self._acknowledging: asyncio.Task[None] | None = None
 
-    async def put(self, events: list[Any]) -> None:
+    async def put(self, batch: _Batch) -> None:
         """Handle a batch: at once when batches go one by one, else as soon as a place is free."""
         if self._delivery.in_flight == 1 or self._delivery.suspects.any_left:
             await self._order.join()
-            await self._delivery.handle(events)
-            await self._acknowledge(events)
+            if await self._delivery.handle(batch):
+                await self._acknowledge(batch)
             return
         await self._slots.acquire()
-        self._order.put_nowait((asyncio.create_task(self._delivery.handle(events)), events))
+        self._order.put_nowait((asyncio.create_task(self._delivery.handle(batch)), batch))
         if self._acknowledging is None:
-            self._acknowledging = asyncio.create_task(self._acknowledge_in_order())
+            work = self._delivery.or_stop("acknowledging", self._acknowledge_in_order())
+            self._acknowledging = asyncio.create_task(work)
 
     def close(self) -> None:
         """Give up everything that is not acknowledged: it will be delivered again."""
@@ -267,18 +332,19 @@ class _Pipeline:
 
     async def _acknowledge_in_order(self) -> None:
         while True:
-            handling, events = await self._order.get()
+            handling, batch = await self._order.get()
             try:
-                await handling
+                is_done = await handling
             except asyncio.CancelledError:
                 handling.cancel()
                 raise
-            await self._acknowledge(events)
+            if is_done:
+                await self._acknowledge(batch)
             self._slots.release()
             self._order.task_done()
 
-    async def _acknowledge(self, events: list[Any]) -> None:
-        for event in events:
+    async def _acknowledge(self, batch: _Batch) -> None:
+        for event in batch.events:
             message = event.message
             self._delivery.last_offsets[Partition(message.topic, message.partition)] = message.offset
             await self._stream.ack(event)

@@ -30,8 +30,10 @@ def rocksdb_options() -> dict[str, int]:
 class DurableTable(faust.Table):  # type: ignore[misc]  # Faust has no types
     """A table of bytes by bytes whose writes can be awaited.
 
+    Several agents may wait at the same time: a write is followed until it is confirmed, whoever waits.
+
     Raises:
-        Exception: `durable` raises what the producer raised for any write since the last call.
+        Exception: `durable` raises what the producer raised for any write that is not confirmed.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Faust has no types
@@ -39,26 +41,30 @@ class DurableTable(faust.Table):  # type: ignore[misc]  # Faust has no types
         # faust.Table takes no serializers; without these it would write JSON.
         self.key_serializer = "raw"
         self.value_serializer = "raw"
-        self._unconfirmed: list[asyncio.Future[Any]] = []
+        self._unconfirmed: set[asyncio.Future[Any]] = set()
 
     def send_changelog(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Faust has no types
         """Queue a changelog record and remember its future."""
         future = super().send_changelog(*args, **kwargs)
-        self._unconfirmed.append(future)
+        self._unconfirmed.add(future)
         return future
 
     async def durable(self) -> None:
         """Return once everything written so far is on the broker."""
-        waiting, self._unconfirmed = self._unconfirmed, []
-        await asyncio.gather(*waiting)
+        waiting = set(self._unconfirmed)
+        if waiting:
+            await asyncio.wait(waiting)  # not gather: that would cancel what others wait for
+        for future in waiting:
+            future.result()
+        self._unconfirmed -= waiting
 
 
 @contextmanager
 def on_behalf_of(event: Any) -> Iterator[None]:  # noqa: ANN401 - Faust has no types
-    """Let table writes go to the partition of this event.
+    """Let table reads and writes go to the partition of this event.
 
-    Faust writes to the partition of the current event, which is the last one received; a batch holds
-    events of several partitions.
+    Faust reads and writes the partition of the current event, which is the last one received; a batch
+    holds events of several partitions. Without this a row that is there is not found.
     """
     token = streams._current_event.set(weakref.ref(event))  # noqa: SLF001 - Faust offers no public way
     try:

@@ -49,28 +49,41 @@ class ConfirmedPrefix:
         self._waiting: deque[asyncio.Future[Any]] = deque()
 
     def add(self, sent: asyncio.Future[Any]) -> None:
-        """Follow one more message."""
+        """Follow one more message.
+
+        Raises:
+            Exception: what the producer raised for an earlier one.
+        """
         self._waiting.append(sent)
+        self.advance()
+        if self._waiting and self._waiting[0].done():
+            self._waiting[0].result()
 
     @property
     def unconfirmed(self) -> int:
-        """How many messages are on their way."""
+        """How many messages are on their way, or did not get there."""
         self.advance()
         return len(self._waiting)
 
     def advance(self) -> int:
-        """Count what is confirmed by now and return the count.
-
-        Raises:
-            Exception: what the producer raised for a message.
-        """
-        while self._waiting and self._waiting[0].done():
-            self._waiting.popleft().result()
+        """Count what is confirmed by now, up to the first message that is not, and return the count."""
+        while self._waiting and _is_confirmed(self._waiting[0]):
+            self._waiting.popleft()
             self.count += 1
         return self.count
 
     async def finish(self) -> int:
-        """Wait until everything is confirmed and return the count."""
+        """Wait until everything is confirmed and return the count.
+
+        Raises:
+            Exception: what the producer raised for a message.
+        """
         if self._waiting:
-            await asyncio.gather(*self._waiting)
+            await asyncio.wait(self._waiting)
+        for sent in self._waiting:
+            sent.result()
         return self.advance()
+
+
+def _is_confirmed(sent: asyncio.Future[Any]) -> bool:
+    return sent.done() and not sent.cancelled() and sent.exception() is None

@@ -6,7 +6,7 @@ time is set aside: otherwise one picture that crashes the graph would stop its p
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -25,19 +25,38 @@ class Suspects:
         self._path = path
         self._deaths = _load(path)
         self._in_hand: set[str] = set()
+        self._awaited = set(self._deaths)
+        self._is_sealed = False
 
     @property
     def any_left(self) -> bool:
-        """Whether positions of an earlier death have not been handled yet: then one message at a time."""
-        return bool(self._deaths.keys() - self._in_hand)
+        """Whether positions of an earlier death may still come to us: then one message at a time."""
+        return bool(self._awaited - self._in_hand)
 
-    def is_suspect(self, position: str) -> bool:
-        """Return whether the message was in hand when an earlier process died."""
-        return self._deaths.get(position, 0) > 0
+    def expect(self, first_unread: Mapping[tuple[str, int], int]) -> None:
+        """Wait only for positions that can come: others read their partition, or have read past them.
+
+        Args:
+            first_unread: by topic and partition that this process reads, the next offset to come.
+        """
+        coming: set[str] = set()
+        for position in list(self._deaths):
+            topic, partition, offset = position.rsplit("/", 2)
+            first = first_unread.get((topic, int(partition)))
+            if first is not None and int(offset) < first:
+                del self._deaths[position]
+            elif first is not None:
+                coming.add(position)
+        self._awaited = coming
+        self._write()
+
+    def deaths(self, position: str) -> int:
+        """Return in how many deaths the message was in hand."""
+        return self._deaths.get(position, 0)
 
     def is_guilty(self, position: str) -> bool:
         """Return whether the message was in hand in too many deaths."""
-        return self._deaths.get(position, 0) >= DEATHS
+        return self.deaths(position) >= DEATHS
 
     def take(self, positions: Iterable[str]) -> None:
         """Note that these are in hand: if the process dies now, that counts against them."""
@@ -46,6 +65,8 @@ class Suspects:
 
     def put_down(self, positions: Iterable[str]) -> None:
         """Note that the process waits for the world or stops on purpose: a death now proves nothing."""
+        if self._is_sealed:
+            return
         self._in_hand.difference_update(positions)
         self._write()
 
@@ -54,7 +75,12 @@ class Suspects:
         for position in positions:
             self._in_hand.discard(position)
             self._deaths.pop(position, None)
+            self._awaited.discard(position)
         self._write()
+
+    def seal(self) -> None:
+        """Let what is in hand stay noted: the process stops because one of these never came to an end."""
+        self._is_sealed = True
 
     def _write(self) -> None:
         deaths = dict(self._deaths)
@@ -69,6 +95,11 @@ class Suspects:
 def _load(path: Path) -> dict[str, int]:
     try:
         found = json.loads(path.read_text())
-        return {str(position): int(deaths) for position, deaths in found.items()}
+        return {_checked(position): int(deaths) for position, deaths in found.items()}
     except (OSError, ValueError, AttributeError, TypeError):
         return {}
+
+
+def _checked(position: str) -> str:
+    topic, partition, offset = position.rsplit("/", 2)
+    return f"{topic}/{int(partition)}/{int(offset)}"

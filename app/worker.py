@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 import faust
@@ -56,7 +57,8 @@ def create_worker(
             4096 small messages, or 256 pictures (25 MB).
         changes: Faust settings of this role that differ from the rest.
     """
-    datadir = settings.data_dir / "faust" / role
+    # `--datadir` reaches the app through this variable only, and a value given here would win over it.
+    datadir = Path(os.environ.get("F_DATADIR") or settings.data_dir / "faust" / role)
     datadir.mkdir(parents=True, exist_ok=True)  # Faust makes the last level only
     session = settings.session_timeout.total_seconds()
     chosen: dict[str, object] = {
@@ -115,8 +117,9 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
         self._open = AsyncExitStack()
         self._stopping_unsafe = False
         self.was_assigned = False
-        self._suspects_dir = settings.data_dir / "suspects"
-        self.on_partitions_assigned.connect(self._forget_assignment, weak=False)
+        self._datadir = Path(str(chosen["datadir"]))
+        self.on_partitions_revoked.connect(self._forget_assignment, weak=False)
+        self.on_partitions_assigned.connect(self._note_assignment, weak=False)
         self.task(self._trim_for_ever)
         self.task(self._watch_for_ever)
 
@@ -136,10 +139,9 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
 
     def delivery(self, name: str, *routes: Route[Any], up_to: int = 1, in_flight: int = 1) -> Delivery:
         """Return the delivery loop of one agent, which this worker then watches."""
-        self._suspects_dir.mkdir(parents=True, exist_ok=True)
         delivery = Delivery(
             keeper=self,
-            suspects=Suspects(self._suspects_dir / f"{self.role}-{name}-{self.conf.web_port}.json"),
+            suspects=Suspects(self._datadir / f"suspects-{name}.json"),  # each replica has its own folder
             routes={route.contract.name: route for route in routes},
             up_to=up_to,
             in_flight=in_flight,
@@ -242,8 +244,11 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
             await self.crash(error or RuntimeError(reason))
         await asyncio.Event().wait()
 
-    def _forget_assignment(self, *_args: object, **_kwargs: object) -> None:
+    def _note_assignment(self, *_args: object, **_kwargs: object) -> None:
         self.was_assigned = True
+        self._forget_assignment()
+
+    def _forget_assignment(self, *_args: object, **_kwargs: object) -> None:
         for delivery in self.deliveries.values():
             delivery.forget_assignment()
 
@@ -265,6 +270,7 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
             await self.sleep(1.0)
             for name, delivery in self.deliveries.items():
                 if delivery.holding.held(time.monotonic()) > limit:
+                    delivery.suspects.seal()
                     await self.stop_unsafe(f"agent {name} has held a message for more than {limit:.0f} s")
 
 

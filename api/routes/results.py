@@ -71,14 +71,21 @@ async def show_result(event_id: str, services: Served) -> Response:
     if video is None:
         raise UnknownVideo(event_id)
     try:
-        return await _ready(video, services)
+        return await _result(video, services)
     except Missing:
-        pass  # not there, or not yet
-    try:
-        return await _failed(video, services)
-    except Missing:
+        # Neither is there, or not yet, or it was deleted while we looked.
         body = {"status": video.status, "event_id": video.id}
         return Response(msgspec.json.encode(body), media_type="application/json")
+
+
+async def _result(video: Video, services: Services) -> Response:
+    """Ask first whether it is there: that question is given up in time when S3 hangs, a read is not."""
+    storage = services.storage
+    if await storage.stat(video.bucket, detection_object(video.id)):
+        return await _ready(video, services)
+    if await storage.stat(video.bucket, failed_object(video.id)):
+        return await _failed(video, services)
+    raise Missing(video.id)
 
 
 async def _ready(video: Video, services: Services) -> Response:

@@ -20,6 +20,8 @@ router = APIRouter(prefix="/api", tags=["videos"])
 
 DEFAULT_BUCKET: Final = "videos"
 
+UPLOAD_PATH: Final = "/api/upload_video"
+
 MAX_REQUEST: Final = 64 << 10
 """Bytes of a request in JSON: an object's name has at most 1,024."""
 

@@ -28,7 +28,16 @@ from app.domain.messages import Failure, Options
 from app.errors import Conflict
 from app.settings import Settings
 
-__all__ = ["Claimed", "Cursor", "Outcome", "Page", "Video", "VideoOutbox", "open_video_outbox"]
+__all__ = [
+    "Claimed",
+    "Cursor",
+    "Outcome",
+    "Page",
+    "Video",
+    "VideoOutbox",
+    "open_video_outbox",
+    "video_outbox",
+]
 
 DATABASE: Final = "main_db"
 
@@ -206,8 +215,11 @@ class VideoOutbox:
     # What an outbox worker does
 
     async def claim(self, *, limit: int = 50) -> list[Claimed]:
-        """Take what is new and nobody has taken, commands first, oldest first."""
-        commands = await self._claim(self._commands, {"status": "new"}, limit=limit)
+        """Take what is new and nobody has taken, oldest first.
+
+        Commands have half of it at most, so that new videos do not wait for a cleanup of thousands.
+        """
+        commands = await self._claim(self._commands, {"status": "new"}, limit=max(1, limit // 2))
         match = {"status": "new", "deleted_at": None}
         return commands + await self._claim(self._videos, match, limit=limit - len(commands))
 

@@ -75,10 +75,10 @@ def open_container(path: Path, limits: Limits) -> Iterator[AvContainer]:
         "max_pixels": str(limits.pixels * 2),
     }
     try:
-        container = av.open(f"file:{path}", options=options)
+        container = av.open(f"file:{path}", options=options, metadata_errors="replace")
     except (MemoryError, FileNotFoundError):
         raise
-    except (av.FFmpegError, UnicodeDecodeError) as error:
+    except av.FFmpegError as error:
         raise refuse("encrypted" if _is_marked_encrypted(path) else "not_a_video") from error
     with container:
         yield container

@@ -61,10 +61,19 @@ class SampledFrame:
     _converter: VideoReformatter
 
     def picture(self) -> Picture:
-        """Return the frame's pixels, upright; to be called in one thread only."""
+        """Return the frame's pixels, upright; to be called in one thread only.
+
+        Raises:
+            Undecodable: the pixels are in a format that cannot be converted.
+        """
         # FFmpeg's scaler knows the frame's own colour matrix, range, depth and alpha. Left alone, it
         # would start a thread per processor.
-        converted = self._converter.reformat(self._frame, format="bgr24", threads=1)
+        try:
+            converted = self._converter.reformat(self._frame, format="bgr24", threads=1)
+        except (MemoryError, BlockingIOError):
+            raise
+        except av.FFmpegError as error:
+            raise refuse("unsupported_codec", f"(pixels as {self._frame.format.name})") from error
         return self._turn.apply(np.asarray(converted.to_ndarray()))
 
 

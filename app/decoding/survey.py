@@ -12,6 +12,7 @@ from array import array
 from bisect import bisect_right, insort
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +36,10 @@ PARTITIONED: Final = frozenset({2, 3, 4, 20})
 
 MAX_REORDER: Final = 16
 """No H.264 picture is shown more than 16 pictures later than it is decoded (ITU-T H.264, A.3.1)."""
+
+MAX_FRAMES: Final = 1_000_000
+"""Nine hours at 30 frames a second. What is noted of each frame takes about 250 bytes, which must not eat up
+the memory that the decoder may use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +111,12 @@ class _Survey:
             shown.append(packet.pts)
             last = max(last, (packet.pts, self._clock.length(packet.duration)))
             check_frames(len(shown), self._limits)
+            if len(shown) > MAX_FRAMES:
+                raise Doubt
         if not unreferenced:
             return None
         ordered = array("q", sorted(shown))
-        if len(set(ordered)) != len(ordered) or ordered[0] != shown[0]:
+        if ordered[0] != shown[0] or any(one == other for one, other in pairwise(ordered)):
             return None
         return Survey(ordered, frozenset(unreferenced), self._clock.seconds(last[0]) + last[1])
 

@@ -65,7 +65,7 @@ async def test_a_video_that_was_never_marked_sent_may_be_ready(door: Door) -> No
     assert (await door.client.get("/api/result_video/a")).content == RESULT
 
 
-@pytest.mark.parametrize("event_id", [str(uuid4()), "not-a-uuid", "..", "%00", "x" * 5000])
+@pytest.mark.parametrize("event_id", [str(uuid4()), "not-a-uuid", "%00", "x" * 5000])
 async def test_an_unknown_id_is_not_found(door: Door, event_id: str) -> None:
     answer = await door.client.get(f"/api/result_video/{event_id}")
     assert answer.status_code == 404

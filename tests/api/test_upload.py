@@ -154,7 +154,7 @@ async def test_a_client_that_goes_away_leaves_nothing(
         type(door.services)(**(vars(door.services) | {"settings": settings})),
     )
     body = part("file", bytes(size))
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"type": "http.request", "body": body, "more_body": True},
         {"type": "http.disconnect"},
     ]

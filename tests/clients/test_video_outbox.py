@@ -36,8 +36,9 @@ class Kept:
         )
 
     async def send_all(self) -> None:
-        for claimed in await self.outbox.claim():
-            await self.outbox.mark_sent(claimed)
+        while some := await self.outbox.claim():
+            for claimed in some:
+                await self.outbox.mark_sent(claimed)
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.servers)])
@@ -297,6 +298,15 @@ async def test_a_cleanup_deletes_every_video_and_counts_them(
     assert await kept.outbox.total() == 0
     assert len(await kept.outbox.claim()) == 5
     assert await kept.outbox.delete_all() == 0
+
+
+async def test_a_new_video_does_not_wait_for_a_cleanup_of_many(kept: Kept) -> None:
+    for name in "abcde":
+        await kept.accept(name)
+    await kept.outbox.delete_all()
+    await kept.accept("new")
+    claimed = await kept.outbox.claim(limit=4)
+    assert [item.asked.kind for item in claimed] == ["delete", "delete", "submitted"]
 
 
 async def test_a_forgotten_video_leaves_nothing(kept: Kept) -> None:

@@ -1,6 +1,5 @@
 """Kadr's boxes are those of Ultralytics on torch, on the same pictures."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,13 +13,12 @@ from app.detection.export import Export
 from app.settings import Settings
 from tests.detection.tiny_models import blobs
 from tests.support import parity
+from tests.support.clips import data_folder
 from tests.support.parity import Found, compare, of_document, overlap
 
-DATA = Path(os.environ.get("TEST_DATA", "no-such-folder"))
+DATA = data_folder() or Path("no-such-folder")
 
-needs_videos = pytest.mark.skipif(
-    not DATA.is_dir(), reason="TEST_DATA names no folder with videos/ and weights/yolov8n.pt"
-)
+needs_videos = pytest.mark.skipif(not DATA.is_dir(), reason="no folder of real videos; set KADR_TEST_DATA")
 
 SettingsFor = Callable[[Path], Settings]
 

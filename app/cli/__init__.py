@@ -1,0 +1,19 @@
+"""The command line `kadr`: starts and stops a local stack, and speaks to a running one.
+
+======================  ==========================================================================
+`commands`              every command with its options, in a few lines each
+`exits`                 errors as one line on standard error, and the exit codes
+`terminal`              the two consoles: results on standard output, everything else beside it
+`addresses`             where a running Kadr is found
+`local_stack`           `up`, and a stack for as long as a command needs it
+`following`             upload files and wait until they are done, with progress bars
+`findings`              what a result says, by class (pure)
+`results`               a result into a file, or to standard output
+`demo`                  one video through a stack of its own, from nothing to a table
+`set_aside`             what the pipeline could not process
+======================  ==========================================================================
+"""
+
+from app.cli.exits import main
+
+__all__ = ["main"]

@@ -1,0 +1,100 @@
+"""Errors as one line on standard error, and the exit codes.
+
+====  ==================================================================================================
+0     all went well; `up` was ended by Ctrl-C or `down`
+1     a video has failed, is unknown or was refused, or a message is not set aside
+2     the command line is wrong
+69    a service does not answer (EX_UNAVAILABLE of BSD's sysexits.h)
+74    a file cannot be read or written (EX_IOERR)
+75    the result is not there yet; ask again later (EX_TEMPFAIL)
+78    an operator has to act: a port is taken, a setting is wrong, a stack runs already (EX_CONFIG)
+130   Ctrl-C
+====  ==================================================================================================
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from pydantic import ValidationError
+from typer.exceptions import Abort, TyperException
+
+from app.errors import EXIT_MISCONFIGURED, KadrError, Misconfigured, RetryLater
+
+EXIT_FAILED: Final = 1
+EXIT_UNAVAILABLE: Final = 69
+EXIT_FILE: Final = 74
+EXIT_NOT_READY: Final = 75
+EXIT_INTERRUPTED: Final = 130
+
+
+class NotYet(RetryLater):
+    """A result is not there yet."""
+
+    def __init__(self, video_id: str, status: str) -> None:
+        super().__init__(f"the video {video_id} is not ready yet: its status is {status}")
+
+
+class VideoFailed(KadrError):
+    """A video has ended without a result."""
+
+    def __init__(self, video_id: str, reason: str) -> None:
+        super().__init__(f"the video {video_id} failed: {reason}")
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; answers the exit code."""
+    from app.cli.commands import commands  # noqa: PLC0415 - the commands raise the errors of this module
+
+    # What a library has to say of a server that is away is said by our error, in one line.
+    logging.basicConfig(level=logging.CRITICAL, handlers=[logging.NullHandler()])
+    try:
+        return commands(list(arguments), prog_name="kadr", standalone_mode=False) or 0
+    except TyperException as error:
+        return say(error.format_message(), exit_code=error.exit_code)
+    except (KeyboardInterrupt, Abort):
+        return EXIT_INTERRUPTED
+    except ValidationError as error:
+        return say(_first_problem(error), exit_code=EXIT_MISCONFIGURED)
+    except KadrError as error:
+        return say(str(error), exit_code=exit_code_of(error))
+    except BrokenPipeError:
+        # Whoever read our output has had enough; Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return say(f"{where}{error.strerror or error}", exit_code=EXIT_FILE)
+
+
+def exit_code_of(error: KadrError) -> int:
+    """Which exit code tells a caller what it may do."""
+    match error:
+        case NotYet():
+            return EXIT_NOT_READY
+        case RetryLater():
+            return EXIT_UNAVAILABLE
+        case Misconfigured():
+            return EXIT_MISCONFIGURED
+        case _:
+            return EXIT_FAILED
+
+
+def say(sentence: str, *, exit_code: int = 0) -> int:
+    """Write one line to standard error; answers the exit code it was given."""
+    sys.stderr.write(f"kadr: {' '.join(sentence.split())}\n")
+    sys.stderr.flush()
+    return exit_code
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    name = "_".join(str(part) for part in problem["loc"]).upper()
+    return f"the setting {name} is not usable: {problem['msg']}"
