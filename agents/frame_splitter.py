@@ -100,16 +100,8 @@ def attach(worker: Worker[Any], splits: Splits) -> None:
     """Let this worker accept videos."""
     publisher = Publisher({VIDEO_SPLITS.name: worker.stream_topic(VIDEO_SPLITS)})
     intake = Intake(worker, publisher, splits)
-    delivery = worker.delivery(
-        "frame_splitter", Route(OUTBOX_EVENTS, intake.take, intake.refuse), Route(VIDEO_GAPS, intake.fill)
-    )
-
-    @worker.agent(  # type: ignore[untyped-decorator]  # Faust has no types
-        worker.stream_topic(OUTBOX_EVENTS, VIDEO_GAPS), name="frame_splitter", concurrency=1
-    )
-    async def frame_splitter(stream: Any) -> None:  # noqa: ANN401 - Faust has no types
-        """Accept what is asked for a video, and what is missing of it."""
-        await delivery.run(stream)
+    worker.deliver("frame_splitter", Route(OUTBOX_EVENTS, intake.take, intake.refuse))
+    worker.deliver("gap_filler", Route(VIDEO_GAPS, intake.fill))
 
 
 def _ended(asked: VideoAsked, kind: Any, error: Failure | None) -> SplitEnded:  # noqa: ANN401 - see above

@@ -14,14 +14,11 @@ from app.domain.messages import (
 )
 from app.errors import Malformed, Rejected
 from app.publishing import Publisher
-from app.topics import INFERENCE_RESULTS, INFERENCE_TASKS
+from app.topics import INFERENCE_RESULTS, INFERENCE_TASKS, STRIDE_HEADER
 from app.worker import Worker
 
 IN_FLIGHT: Final = 3
 """Batches handled at once: one is in the graph, one is being decoded, one is on its way to the broker."""
-
-STRIDE_HEADER: Final = "vid_stride"
-"""Says of a task, outside its body, how its video is sampled: needed when the body cannot be read."""
 
 
 class Detector(Protocol):
@@ -48,6 +45,7 @@ def attach(worker: Worker[InferenceClients]) -> None:
     publisher = Publisher({INFERENCE_RESULTS.name: worker.stream_topic(INFERENCE_RESULTS)})
 
     async def detect_objects(batch: Sequence[Delivered[FrameSampled]]) -> None:
+        """Find the objects in each frame."""
         detector = worker.clients.detector
         tasks = [each.message for each in batch]
         await publish(publisher, detector.facts, tasks, await detector.detect(tasks))
@@ -55,17 +53,12 @@ def attach(worker: Worker[InferenceClients]) -> None:
     async def count_as_error(event: Any, reason: Rejected) -> None:  # noqa: ANN401 - Faust has no types
         await publish_unreadable(publisher, worker.clients.detector.facts, event, reason)
 
-    delivery = worker.delivery(
+    worker.deliver(
         "inference",
         Route(INFERENCE_TASKS, detect_objects, count_as_error),
         up_to=worker.settings.batch_size,
         in_flight=IN_FLIGHT,
     )
-
-    @worker.agent(worker.stream_topic(INFERENCE_TASKS), name="inference", concurrency=1)  # type: ignore[untyped-decorator]  # Faust has no types
-    async def inference(stream: Any) -> None:  # noqa: ANN401 - Faust has no types
-        """Find the objects in each frame."""
-        await delivery.run(stream)
 
 
 async def publish(
@@ -92,14 +85,14 @@ async def publish_unreadable(
 ) -> None:
     """Publish the error of the frame that the task's key names, so that its video still ends.
 
-    A key that names no frame belongs to no video of ours: then nothing waits for it.
+    A key or header that names no frame belongs to no video of ours: then nothing waits for it.
     """
+    headers = dict(event.message.headers or {})
     try:
         video_id, attempt, frame = _named_frame(event.message.key or b"")
-    except Malformed:
+        vid_stride = int(headers.get(STRIDE_HEADER, b"5"))
+    except (Malformed, ValueError):
         return
-    headers = dict(event.message.headers or {})
-    vid_stride = int(headers.get(STRIDE_HEADER, b"5"))
     result = FrameResult(frame, error=Failure(reason.code, reason.reason))
     message = FramesDetected(video_id, attempt, model, [result], vid_stride)
     await publisher.publish(INFERENCE_RESULTS, message, key=video_id)

@@ -79,15 +79,17 @@ class Aggregator:
         await self._durable()
         for video_id, (head, event) in kept.items():
             with on_behalf_of(event):
-                count = self.videos.count(video_id, head)
-            self.received[video_id, head.attempt] = count
-            if count == head.total:
+                self.received[video_id, head.attempt] = self.videos.count(video_id, head)
+                is_complete = self.videos.is_complete(video_id, head)
+            if is_complete:
                 await self._announce_complete(video_id, head)
 
     def _keep(self, found: FramesDetected) -> Head | None:
         """Write the rows and bits of one message; return the head if the video still takes frames."""
         head = self.videos.head(found.video_id)
-        if head is not None and (found.attempt < head.attempt or self._is_closed(head, found.attempt)):
+        if head is not None and self._is_past(head, found.attempt):
+            return None
+        if head is not None and head.attempt == found.attempt and head.state in CLOSED:
             return None
         fresh = head is None or head.attempt < found.attempt
         now = Head(found.attempt, vid_stride=found.vid_stride) if head is None or fresh else head
@@ -102,14 +104,16 @@ class Aggregator:
             self.videos.put_head(found.video_id, changed)
         return changed
 
-    def _is_closed(self, head: Head, attempt: int) -> bool:
-        """Whether nothing of this attempt is taken any more; a deleted video takes nothing ever."""
-        return head.state == "deleted" or (head.attempt == attempt and head.state in CLOSED)
+    def _is_past(self, head: Head, attempt: int) -> bool:
+        """Whether this attempt is an old one; a deleted video takes no other ever."""
+        return attempt < head.attempt or (head.state == "deleted" and attempt != head.attempt)
 
     def _drop_rows(self, video_id: str, head: Head) -> None:
-        """Remove the rows of an attempt that a newer one replaces."""
+        """Remove the rows and bits of an attempt that a newer one replaces."""
         for index in self.videos.present(video_id, head):
             self.frames.delete(video_id, head.attempt, frame_number(index, head.vid_stride))
+        for chunk in range(head.chunks):
+            self.videos.delete_chunk(video_id, chunk)
 
     async def end_splits(self, batch: Sequence[Delivered[SplitEnded]]) -> None:
         """Take note of how splits ended, and of what is to be looked for."""
@@ -135,7 +139,7 @@ class Aggregator:
     def _note_end(self, ended: SplitEnded) -> Head | None:
         """Write what a message says into the head; return None if the video has gone on meanwhile."""
         head = self.videos.head(ended.video_id)
-        if head is not None and ended.attempt < head.attempt and ended.kind != "deleted":
+        if head is not None and ended.kind != "deleted" and self._is_past(head, ended.attempt):
             return None
         now = Head(ended.attempt) if head is None or head.attempt < ended.attempt else head
         if head is not None and head.attempt < ended.attempt:
@@ -214,20 +218,9 @@ def attach(worker: Worker[Any], frames: Frames, videos: Videos) -> None:
     """Let this worker gather frames."""
     publisher = Publisher({topic.name: worker.stream_topic(topic) for topic in (VIDEO_RESULTS, VIDEO_GAPS)})
     aggregator = Aggregator(worker, frames, videos, publisher)
-    delivery = worker.delivery(
-        "result_aggregator",
-        Route(INFERENCE_RESULTS, aggregator.gather),
-        Route(VIDEO_SPLITS, aggregator.end_splits),
-        up_to=UP_TO,
-    )
     worker.task(aggregator.report_for_ever)
-
-    @worker.agent(  # type: ignore[untyped-decorator]  # Faust has no types
-        worker.stream_topic(INFERENCE_RESULTS, VIDEO_SPLITS), name="result_aggregator", concurrency=1
-    )
-    async def result_aggregator(stream: Any) -> None:  # noqa: ANN401 - Faust has no types
-        """Gather the frames of each video and notice when none is missing."""
-        await delivery.run(stream)
+    worker.deliver("result_aggregator", Route(INFERENCE_RESULTS, aggregator.gather), up_to=UP_TO)
+    worker.deliver("split_recorder", Route(VIDEO_SPLITS, aggregator.end_splits), up_to=UP_TO)
 
 
 def _index(frame: int, vid_stride: int) -> int:

@@ -186,6 +186,8 @@ class S3Outbox:
                     number = frame_number(index, head.vid_stride)
                     self.frames.delete(video_id, head.attempt, number)
             await self.frames.durable()
+        if self.videos.head(video_id) != head:  # deleted, or tried again: its bits are no longer ours
+            raise Conflict(f"{video_id} has changed")
         with on_behalf_of(delivered.event):
             for chunk in range(head.chunks):
                 self.videos.delete_chunk(video_id, chunk)
@@ -215,12 +217,7 @@ def attach(worker: Worker[Any], frames: Frames, videos: Videos) -> None:
     """Let this worker write results."""
     outbox = S3Outbox(worker, frames, videos)
     publisher = Publisher({VIDEO_RESULTS.name: worker.stream_topic(VIDEO_RESULTS)})
-    delivery = worker.delivery("s3_outbox", Route(VIDEO_RESULTS, outbox.act))
-
-    @worker.agent(worker.stream_topic(VIDEO_RESULTS), name="s3_outbox", concurrency=1)  # type: ignore[untyped-decorator]  # Faust has no types
-    async def s3_outbox(stream: Any) -> None:  # noqa: ANN401 - Faust has no types
-        """Write the result of each finished video into S3."""
-        await delivery.run(stream)
+    worker.deliver("s3_outbox", Route(VIDEO_RESULTS, outbox.act))
 
     @worker.timer(interval=3600.0)  # type: ignore[untyped-decorator]  # Faust has no types
     async def expire_tombstones() -> None:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from agents.inference import STRIDE_HEADER
 from app.backpressure import Gate
 from app.clients.runner_records import Record, RunnerRecords
 from app.clients.storage import Storage
@@ -24,7 +23,7 @@ from app.domain.failures import failure
 from app.domain.messages import Failure, SplitEnded, VideoFacts
 from app.errors import Missing, RetryLater
 from app.publishing import ConfirmedPrefix, Publisher
-from app.topics import INFERENCE_TASKS, VIDEO_SPLITS
+from app.topics import INFERENCE_TASKS, STRIDE_HEADER, VIDEO_SPLITS
 from app.worker import Worker
 
 logger = logging.getLogger(__name__)

@@ -184,7 +184,7 @@ class Delivery:
             return await work
         except _Outdated:
             raise
-        except Exception as error:  # noqa: BLE001 - the one place where everything is caught
+        except Exception as error:  # the one place where everything is caught
             await self.keeper.stop_unsafe(f"{doing} failed", error)
             raise
 

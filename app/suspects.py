@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from app.clients.broker import Partition
+
 DEATHS: Final = 3
 """A worker may die of something else; three times with the same message in hand is no accident."""
 
@@ -33,16 +35,16 @@ class Suspects:
         """Whether positions of an earlier death may still come to us: then one message at a time."""
         return bool(self._awaited - self._in_hand)
 
-    def expect(self, first_unread: Mapping[tuple[str, int], int]) -> None:
+    def expect(self, first_unread: Mapping[Partition, int]) -> None:
         """Wait only for positions that can come: others read their partition, or have read past them.
 
         Args:
-            first_unread: by topic and partition that this process reads, the next offset to come.
+            first_unread: for each partition that this process reads, the next offset to come.
         """
         coming: set[str] = set()
         for position in list(self._deaths):
             topic, partition, offset = position.rsplit("/", 2)
-            first = first_unread.get((topic, int(partition)))
+            first = first_unread.get(Partition(topic, int(partition)))
             if first is not None and int(offset) < first:
                 del self._deaths[position]
             elif first is not None:

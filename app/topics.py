@@ -57,6 +57,9 @@ VIDEO_RESULTS = Contract("video_results", VideoEnded)
 
 STREAMS: Final = (OUTBOX_EVENTS, INFERENCE_TASKS, INFERENCE_RESULTS, VIDEO_SPLITS, VIDEO_GAPS, VIDEO_RESULTS)
 
+STRIDE_HEADER: Final = "vid_stride"
+"""Says of a task, outside its body, how its video is sampled: needed when the body cannot be read."""
+
 REJECTED: Final = "rejected"
 """Original bytes of what could not be processed; the reason is in the headers."""
 

@@ -123,31 +123,45 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
         self.task(self._trim_for_ever)
         self.task(self._watch_for_ever)
 
-    def stream_topic(self, *contracts: Contract[Any]) -> Any:  # noqa: ANN401 - Faust has no types
-        """Return one or several topics of the contract as a Faust topic of raw bytes.
+    def stream_topic(self, contract: Contract[Any]) -> Any:  # noqa: ANN401 - Faust has no types
+        """Return a topic of the contract as a Faust topic of raw bytes.
 
         Raw, because Faust loses or hangs on a value that it cannot decode; we decode in the delivery loop.
         """
         return self.topic(
-            *(contract.name for contract in contracts),
-            partitions=contracts[0].spread.partitions(self.settings),
+            contract.name,
+            partitions=contract.spread.partitions(self.settings),
             key_type=bytes,
             value_type=bytes,
             key_serializer="raw",
             value_serializer="raw",
         )
 
-    def delivery(self, name: str, *routes: Route[Any], up_to: int = 1, in_flight: int = 1) -> Delivery:
-        """Return the delivery loop of one agent, which this worker then watches."""
+    def deliver(self, name: str, route: Route[Any], *, up_to: int = 1, in_flight: int = 1) -> None:
+        """Let an agent of this worker handle a topic; the delivery loop is watched.
+
+        One topic for each agent: Faust's own `agents` command stops at one with several.
+
+        Args:
+            name: of the agent.
+            route: the topic and what happens to its messages.
+            up_to: most messages given to the handler at once.
+            in_flight: most batches handled at the same time.
+        """
         delivery = Delivery(
             keeper=self,
             suspects=Suspects(self._datadir / f"suspects-{name}.json"),  # each replica has its own folder
-            routes={route.contract.name: route for route in routes},
+            routes={route.contract.name: route},
             up_to=up_to,
             in_flight=in_flight,
         )
         self.deliveries[name] = delivery
-        return delivery
+
+        async def run(stream: Any) -> None:  # noqa: ANN401 - Faust has no types
+            await delivery.run(stream)
+
+        run.__doc__ = route.handle.__doc__  # what `faust agents` shows
+        self.agent(self.stream_topic(route.contract), name=name, concurrency=1)(run)
 
     async def on_start(self) -> None:
         """Wait for Kafka, make or check the topics, and open the clients."""

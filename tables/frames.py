@@ -15,6 +15,7 @@ class Frames:
     def __init__(self, worker: Worker[object]) -> None:
         self.table: DurableTable = worker.Table(
             "frames",
+            help="what was found in each frame of the videos in work",
             partitions=worker.settings.video_partitions,
             key_type=bytes,
             value_type=bytes,

@@ -66,6 +66,7 @@ class Videos:
     def __init__(self, worker: Worker[object]) -> None:
         self.table: DurableTable = worker.Table(
             "videos",
+            help="the head of each video, and which of its frames have arrived",
             partitions=worker.settings.video_partitions,
             key_type=bytes,
             value_type=bytes,
@@ -125,7 +126,9 @@ class Videos:
 
     def is_complete(self, video_id: str, head: Head) -> bool:
         """Return whether every sampled frame has arrived."""
-        return head.total is not None and self.count(video_id, head) >= head.total
+        if head.total is None or self.count(video_id, head) < head.total:  # cheap, and mostly the answer
+            return False
+        return next(self.missing(video_id, head), None) is None
 
     def delete_chunk(self, video_id: str, chunk: int) -> None:
         """Remove the bits of a chunk."""

@@ -56,35 +56,47 @@ def run(arguments: Sequence[str]) -> int:
     # What a library has to say of a server that is away is said by our error, in one line.
     logging.basicConfig(level=logging.CRITICAL, handlers=[logging.NullHandler()])
     try:
-        return commands(list(arguments), prog_name="kadr", standalone_mode=False) or 0
-    except TyperException as error:
-        return say(error.format_message(), exit_code=error.exit_code)
+        return commands(list(arguments) or ["--help"], prog_name="kadr", standalone_mode=False) or 0
     except (KeyboardInterrupt, Abort):
         return EXIT_INTERRUPTED
-    except ValidationError as error:
-        return say(_first_problem(error), exit_code=EXIT_MISCONFIGURED)
-    except KadrError as error:
-        return say(str(error), exit_code=exit_code_of(error))
     except BrokenPipeError:
         # Whoever read our output has had enough; Python would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return say(f"{where}{error.strerror or error}", exit_code=EXIT_FILE)
+    except (TyperException, ValidationError, KadrError, OSError) as error:
+        return say(sentence_of(error), exit_code=exit_code_of(error))
 
 
-def exit_code_of(error: KadrError) -> int:
+def exit_code_of(error: Exception) -> int:
     """Which exit code tells a caller what it may do."""
     match error:
+        case TyperException():
+            return error.exit_code
         case NotYet():
             return EXIT_NOT_READY
         case RetryLater():
             return EXIT_UNAVAILABLE
-        case Misconfigured():
+        case Misconfigured() | ValidationError():
             return EXIT_MISCONFIGURED
+        case OSError():
+            return EXIT_FILE
         case _:
             return EXIT_FAILED
+
+
+def sentence_of(error: Exception) -> str:
+    """What a user is told."""
+    match error:
+        case TyperException():
+            return error.format_message()
+        case ValidationError():
+            problem = error.errors()[0]
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            return f"the setting {name} is not usable: {problem['msg']}"
+        case OSError(filename=str() | os.PathLike() as name, strerror=str() as cause):
+            return f"{os.fspath(name)}: {cause}"
+        case _:
+            return str(error)
 
 
 def say(sentence: str, *, exit_code: int = 0) -> int:
@@ -92,9 +104,3 @@ def say(sentence: str, *, exit_code: int = 0) -> int:
     sys.stderr.write(f"kadr: {' '.join(sentence.split())}\n")
     sys.stderr.flush()
     return exit_code
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    name = "_".join(str(part) for part in problem["loc"]).upper()
-    return f"the setting {name} is not usable: {problem['msg']}"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from app.domain.messages import Detection, FrameResult, ModelFacts, VideoFacts
 from app.errors import Malformed
@@ -25,7 +25,7 @@ class Result(Struct, frozen=True):
     @property
     def frame_errors(self) -> int:
         """How many frames could not be looked at."""
-        return sum(bool(frame.error) for frame in self.prediction)
+        return sum(frame.error is not UNSET for frame in self.prediction)
 
 
 class ClassFound(Struct, frozen=True):

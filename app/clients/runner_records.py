@@ -24,6 +24,9 @@ from app.settings import Settings
 DATABASE: Final = "runner_db"
 COLLECTION: Final = "runner_predictions"
 
+WRITTEN_ONLY: Final = ("output_s3", "ready_at")
+"""Fields of a finished video that are there for people; nothing here reads them."""
+
 
 class Record(Struct, frozen=True, rename={"video_id": "_id"}):
     """One video as the runner knows it.
@@ -113,8 +116,9 @@ class RunnerRecords:
             "updated_at": now,
         }
         match = {"_id": asked.video_id, "attempt": {"$lt": asked.attempt}, "status": {"$ne": "deleted"}}
+        change = {"$set": fresh, "$unset": dict.fromkeys(WRITTEN_ONLY, "")}
         try:
-            return await self._documents.update(match, {"$set": fresh}, upsert=True)
+            return await self._documents.update(match, change, upsert=True)
         except Conflict:
             return False
 
@@ -138,10 +142,14 @@ class RunnerRecords:
         if error is not None:
             fields["error"] = msgspec.to_builtins(error)
         kept = {"_id", *fields, "created_at"}
-        gone = dict.fromkeys(set(Record.__struct_encode_fields__) - kept, "") if status == "deleted" else {}
+        everything = {*Record.__struct_encode_fields__, *WRITTEN_ONLY}
+        gone = dict.fromkeys(everything - kept, "") if status == "deleted" else {}
         change: Document = {"$set": fields, "$setOnInsert": {"created_at": now}}
         if gone:
             change["$unset"] = gone
+        else:  # a record that is new here has to say which bucket the reason is written to
+            place = {"bucket": asked.bucket, "object": asked.object, "input_owned": asked.input_owned}
+            change["$setOnInsert"] |= place
         allowed: list[Document] = [
             {"attempt": {"$lte": asked.attempt}, "status": {"$in": list(BEFORE[status])}},
             {"attempt": {"$lt": asked.attempt}, "status": {"$ne": "deleted"}},

@@ -36,7 +36,7 @@ def choose_language(accept_language: str | None, default: Language) -> Language:
     """
     best: tuple[float, Language] | None = None
     for item in (accept_language or "").split(","):
-        name, _, weight = item.strip().partition(";q=")
+        name, _, weight = item.partition(";")
         primary = name.split("-")[0].strip().lower()
         quality = _quality(weight)
         if primary in ("ru", "en") and quality > 0 and (best is None or quality > best[0]):
@@ -45,7 +45,12 @@ def choose_language(accept_language: str | None, default: Language) -> Language:
 
 
 def _quality(weight: str) -> float:
+    """Return a weight between 0 and 1; 0, which is "not acceptable", for what is none."""
+    name, _, value = weight.partition("=")
+    if not weight.strip():
+        return 1.0
     try:
-        return float(weight) if weight else 1.0
+        quality = float(value) if name.strip().lower() == "q" else 0.0
     except ValueError:
         return 0.0
+    return quality if 0 <= quality <= 1 else 0.0

@@ -69,9 +69,7 @@ def test_every_relative_link_leads_somewhere(document: Path) -> None:
 
 @each_document
 def test_every_path_that_is_named_exists(document: Path) -> None:
-    named = re.findall(
-        rf"`((?:{'|'.join(PACKAGES)})/[\w./-]*)`", without_code(document.read_text())
-    )
+    named = re.findall(rf"`((?:{'|'.join(PACKAGES)})/[\w./-]*)`", without_code(document.read_text()))
     expected = [path for path in named if path != "models/best.pt"]  # the operator's own
     missing = [path for path in expected if not (ROOT / path).exists()]
     assert not missing
@@ -118,7 +116,9 @@ def test_the_documented_ports_are_those_of_the_local_stack() -> None:
 def test_the_readme_names_only_settings_that_exist() -> None:
     text = (ROOT / "README.md").read_text().partition("## Settings")[2].partition("\n## ")[0]
     named = {cells[0].strip("`") for cells in rows(text)}
-    known = {name.upper() for name in Settings.model_fields} | {setting_of(each.name) for each in fields(Ports)}
+    known = {name.upper() for name in Settings.model_fields} | {
+        setting_of(each.name) for each in fields(Ports)
+    }
     assert named
     assert named - known == set()
 

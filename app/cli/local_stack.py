@@ -1,0 +1,98 @@
+"""`up`, and a stack for as long as a command needs it."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+
+from app.cli.addresses import addresses_of
+from app.cli.exits import say
+from app.clients.kadr_api import open_kadr_api
+from app.domain.messages import ModelFacts
+from app.local.foreground import run_in_foreground
+from app.local.stack import LocalStack
+
+STARTING = "Starting the servers and Kadr's five processes"
+
+
+def run_up(environment: Mapping[str, str], notes: Console) -> None:
+    """Run servers and processes until Ctrl-C.
+
+    Raises:
+        KadrError: they did not get ready; the sentence says why.
+    """
+    stack = LocalStack.from_environment(environment)
+    with notes.status(f"{STARTING} …") as status:
+
+        def on_ready() -> None:
+            status.stop()
+            for line in describe_stack(stack):
+                typer.echo(line)
+
+        def on_trouble(sentence: str) -> None:
+            say(sentence)
+
+        run_in_foreground(stack, on_ready=on_ready, on_trouble=on_trouble)
+    typer.echo("Everything is stopped.")
+
+
+DEMO_HINTS = (
+    "This is the demo model: it knows nothing but drawn circles, squares and triangles.",
+    "Set another: MODEL=yolo11n.pt, or the path of a .pt file.",
+)
+
+
+@contextmanager
+def use_stack(stack: LocalStack, notes: Console) -> Iterator[None]:
+    """Run a stack for as long as the context lasts, or use the one that runs on its folder, and leave it.
+
+    Raises:
+        KadrError: it did not get ready; the sentence says why.
+    """
+    if stack.folder.is_held():
+        notes.print(f"Using the stack that already runs on {stack.folder.root}.", soft_wrap=True)
+        with notes.status("Waiting until it is ready …"):
+            stack.wait_ready(only=stack.names)
+        yield
+        return
+    started = time.monotonic()
+    try:
+        with notes.status(f"{STARTING} …"):
+            stack.prepare()
+            stack.start()
+            stack.wait_ready()
+        notes.print(f"{STARTING} took {time.monotonic() - started:.0f} s.")
+        yield
+    finally:
+        with notes.status("Stopping everything …"):
+            stack.stop()
+
+
+def describe_stack(stack: LocalStack) -> list[str]:
+    """Where everything is, and which model is used."""
+    addresses = addresses_of(stack)
+    with open_kadr_api(addresses) as kadr:
+        model = kadr.model()
+    pages = {"outbox": stack.ports.outbox, "results": stack.ports.results}
+    lines = [
+        "Kadr is running. Ctrl-C stops it, which takes some seconds.",
+        f"  API        {addresses.api}/api/ (described at {addresses.api}/docs)",
+        f"  runner     {addresses.runner}/health",
+        f"  inference  {addresses.inference}/health",
+        *(f"  {name:<10} http://127.0.0.1:{port}/health" for name, port in pages.items()),
+        f"  logs       {stack.folder.log('*')}",
+    ]
+    return lines if model is None else [*lines, *(f"  {line}" for line in describe_model(model))]
+
+
+def describe_model(model: ModelFacts) -> list[str]:
+    """Which model looks, and while it is the demo model, how to set another."""
+    lines = [f"{'model':<10} {model.name} ({model.backend}, sha256 {model.sha256[:12]})"]
+    if model.demo:
+        lines.append(
+            "           This is the demo model, which knows drawn circles, squares and triangles only."
+        )
+        lines.append("           Set another: MODEL=yolo11n.pt, or the path of a .pt file.")
+    return lines

@@ -1,0 +1,38 @@
+"""What every test may ask for: the three real servers, and that nothing goes wrong unseen."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from app.settings import Settings
+from tests.support.stack import open_servers
+
+
+@pytest.fixture(scope="session")
+def server_environment() -> Iterator[dict[str, str]]:
+    """The environment that leads to the real servers of this session: started once, stopped at its end."""
+    with open_servers() as stack:
+        yield stack.environment()
+
+
+@pytest.fixture(scope="session")
+def servers(server_environment: dict[str, str]) -> Settings:
+    """The settings that lead to the real servers of this session."""
+    given = {name.lower(): value for name, value in server_environment.items()}
+    return Settings.model_validate(given)
+
+
+@pytest.fixture
+def expects_errors() -> None:
+    """A test that asks for this logs errors on purpose."""
+
+
+@pytest.fixture(autouse=True)
+def _no_unexpected_errors(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Let a test fail that logged an error without having said so: silence is not success."""
+    yield
+    if "expects_errors" in request.fixturenames:
+        return
+    errors = [record for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
+    assert not [f"{record.name}: {record.getMessage()}" for record in errors]
