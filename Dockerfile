@@ -19,9 +19,9 @@ COPY deploy/requirements-base.lock deploy/requirements-build.lock deploy/
 RUN python -m venv /opt/venv \
     && pip install --no-deps --require-hashes --only-binary :all: -r deploy/requirements-base.lock \
     && pip install --no-deps --require-hashes --only-binary :all: --target /opt/build -r deploy/requirements-build.lock
-# Only where the code will lie (/srv/kadr), its version and the command `kadr`: no code yet.
+# Only where the code will lie, its version and the command `kadr`; an empty package is enough for that.
 COPY pyproject.toml README.md LICENSE ./
-RUN mkdir app agents api tables \
+RUN for package in agents api app tables; do install -D /dev/null $package/__init__.py; done \
     && PYTHONPATH=/opt/build pip install --no-deps --no-build-isolation --editable .
 
 FROM python AS base

@@ -30,7 +30,7 @@ lock: $(UV) ## write the locks anew from pyproject.toml
 	$(UV) pip compile pyproject.toml --constraints requirements.lock $(LOCK) -o deploy/requirements-base.lock
 	$(UV) pip compile pyproject.toml --extra inference --constraints requirements.lock $(LOCK) \
 		-o deploy/requirements-inference.lock
-	@"$(PYTHON)" -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	@"$(PYTHON)" -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], "editables", sep="\n")' \
 		| $(UV) pip compile - --constraints requirements.lock $(LOCK) --custom-compile-command "make lock" \
 		-o deploy/requirements-build.lock
 

@@ -22,7 +22,7 @@ from app.clients.storage import open_storage
 from app.clients.video_outbox import video_outbox
 from app.clients.wake import open_waker
 from app.logs import describe_settings, set_up_logs
-from app.settings import Settings
+from app.settings import Settings, load_settings
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class _SecurityHeaders:
 
 @asynccontextmanager
 async def _open_from_environment() -> AsyncIterator[Services]:
-    settings = Settings()
+    settings = load_settings()
     set_up_logs("api", settings)
     describe_settings("api", settings)
     async with open_services(settings) as services:

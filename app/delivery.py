@@ -174,7 +174,7 @@ class Delivery:
         finally:
             pipeline.close()
 
-    async def or_stop(self, doing: str, work: Coroutine[Any, Any, T]) -> T:
+    async def or_stop(self, doing: str, work: Coroutine[Any, Any, T], positions: Sequence[str] = ()) -> T:
         """Await our own work; stop the process when it fails.
 
         An exception that left the loop would restart the agent with the next event, and acknowledge past
@@ -185,6 +185,7 @@ class Delivery:
         except _Outdated:
             raise
         except Exception as error:  # the one place where everything is caught
+            self.suspects.seal(positions)
             await self.keeper.stop_unsafe(f"{doing} failed", error)
             raise
 
@@ -220,7 +221,7 @@ class Delivery:
         positions = batch.positions
         self.holding.taken[positions[0]] = time.monotonic()
         try:
-            await self.or_stop(f"handling {', '.join(positions)}", self._handle_all(batch))
+            await self.or_stop(f"handling {', '.join(positions)}", self._handle_all(batch), positions)
         except (asyncio.CancelledError, _Outdated) as error:
             self.suspects.put_down(positions)
             if isinstance(error, asyncio.CancelledError):

@@ -1,14 +1,16 @@
 """What an operator may change: one frozen object, read once from the environment and passed in."""
 
+import sys
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain.sentences import Language
+from app.errors import EXIT_MISCONFIGURED
 
 DEFAULT_SECRETS = frozenset({"minioadmin", "password"})
 """Secrets that everybody knows; each one in use is a warning at start."""
@@ -16,6 +18,17 @@ DEFAULT_SECRETS = frozenset({"minioadmin", "password"})
 
 def _seconds(value: float) -> timedelta:
     return timedelta(seconds=value)
+
+
+def _plain_seconds(value: object) -> object:
+    """Take `900` as seconds: as a text, which every environment variable is, pydantic reads it as days."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_plain_seconds)]
 
 
 class Settings(BaseSettings):
@@ -46,25 +59,25 @@ class Settings(BaseSettings):
     topic_replication_factor: int = Field(default=1, ge=1)
     video_partitions: int = Field(default=12, ge=1)
     task_partitions: int = Field(default=24, ge=1)
-    session_timeout: timedelta = Field(default=_seconds(30), ge=_seconds(6))
+    session_timeout: Duration = Field(default=_seconds(30), ge=_seconds(6))
     tasks_waiting: int = Field(default=64, ge=1)
     web_bind: str = "127.0.0.1"
 
     # Outbox
     outbox_retries: int = Field(default=5, ge=1)
-    outbox_lease: timedelta = Field(default=_seconds(60), ge=_seconds(1))
-    redrive_after: timedelta = Field(default=timedelta(minutes=15), ge=_seconds(1))
-    stall_after: timedelta = Field(default=timedelta(minutes=5), ge=_seconds(1))
+    outbox_lease: Duration = Field(default=_seconds(60), ge=_seconds(1))
+    redrive_after: Duration = Field(default=timedelta(minutes=15), ge=_seconds(1))
+    stall_after: Duration = Field(default=timedelta(minutes=5), ge=_seconds(1))
     tombstone_days: int = Field(default=14, ge=1)
 
     # Decoding
     open_videos: int = Field(default=8, ge=1)
-    split_lease: timedelta = Field(default=_seconds(15), ge=_seconds(1))
+    split_lease: Duration = Field(default=_seconds(15), ge=_seconds(1))
     decoder_memory: int = Field(default=2 << 30, ge=256 << 20)
-    decoder_stall: timedelta = Field(default=_seconds(60), ge=_seconds(1))
+    decoder_stall: Duration = Field(default=_seconds(60), ge=_seconds(1))
     max_pixels: int = Field(default=8192 * 4320, ge=1)
     max_frames: int = Field(default=10_000_000, ge=1)
-    max_duration: timedelta = Field(default=timedelta(hours=48), ge=_seconds(1))
+    max_duration: Duration = Field(default=timedelta(hours=48), ge=_seconds(1))
 
     # Model
     model: str = ""
@@ -101,3 +114,14 @@ class Settings(BaseSettings):
             if ":password@" in uri.get_secret_value():
                 found.append(name)
         return tuple(found)
+
+
+def load_settings() -> Settings:
+    """Return the settings of the environment; end the process with one line for each that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        for each in error.errors(include_url=False, include_input=False):
+            name = ".".join(map(str, each["loc"])).upper()
+            print(f"The setting {name} is wrong: {each['msg']}", file=sys.stderr)  # noqa: T201 - no log yet
+        sys.exit(EXIT_MISCONFIGURED)

@@ -28,12 +28,17 @@ class Suspects:
         self._deaths = _load(path)
         self._in_hand: set[str] = set()
         self._awaited = set(self._deaths)
-        self._is_sealed = False
+        self._sealed: set[str] = set()
 
     @property
     def any_left(self) -> bool:
         """Whether positions of an earlier death may still come to us: then one message at a time."""
         return bool(self._awaited - self._in_hand)
+
+    @property
+    def in_hand(self) -> frozenset[str]:
+        """The positions that are noted as in hand."""
+        return frozenset(self._in_hand)
 
     def expect(self, first_unread: Mapping[Partition, int]) -> None:
         """Wait only for positions that can come: others read their partition, or have read past them.
@@ -67,9 +72,7 @@ class Suspects:
 
     def put_down(self, positions: Iterable[str]) -> None:
         """Note that the process waits for the world or stops on purpose: a death now proves nothing."""
-        if self._is_sealed:
-            return
-        self._in_hand.difference_update(positions)
+        self._in_hand.difference_update(set(positions) - self._sealed)
         self._write()
 
     def clear(self, positions: Iterable[str]) -> None:
@@ -80,9 +83,9 @@ class Suspects:
             self._awaited.discard(position)
         self._write()
 
-    def seal(self) -> None:
-        """Let what is in hand stay noted: the process stops because one of these never came to an end."""
-        self._is_sealed = True
+    def seal(self, positions: Iterable[str]) -> None:
+        """Let these stay noted, also while the process stops in order: it stops because of one of them."""
+        self._sealed.update(positions)
 
     def _write(self) -> None:
         deaths = dict(self._deaths)

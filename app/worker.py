@@ -284,7 +284,7 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
             await self.sleep(1.0)
             for name, delivery in self.deliveries.items():
                 if delivery.holding.held(time.monotonic()) > limit:
-                    delivery.suspects.seal()
+                    delivery.suspects.seal(delivery.suspects.in_hand)
                     await self.stop_unsafe(f"agent {name} has held a message for more than {limit:.0f} s")
 
 

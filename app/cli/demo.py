@@ -20,8 +20,9 @@ from app.errors import Rejected
 from app.local.foreground import interruptible
 from app.local.stack import LocalStack
 
-SEED: Final = 5
+SEED: Final = 8
 FRAMES: Final = 150
+OBJECTS: Final = 4
 SIZE: Final = (640, 360)
 """Pixels of the synthetic clip; the demo model is good from 480 of width."""
 
@@ -55,7 +56,7 @@ def draw_video(folder: Path, notes: Console) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     clip = folder / "shapes.mp4"
     with notes.status("Drawing a video of moving shapes …"):
-        write_clip(clip, seed=SEED, frames=FRAMES, size=SIZE)
+        write_clip(clip, seed=SEED, frames=FRAMES, size=SIZE, objects=OBJECTS)
     return clip
 
 

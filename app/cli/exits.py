@@ -21,7 +21,7 @@ from typing import Final
 from pydantic import ValidationError
 from typer.exceptions import Abort, TyperException
 
-from app.errors import EXIT_MISCONFIGURED, KadrError, Misconfigured, RetryLater
+from app.errors import EXIT_MISCONFIGURED, KadrError, Misconfigured, Rejected, RetryLater
 
 EXIT_FAILED: Final = 1
 EXIT_UNAVAILABLE: Final = 69
@@ -46,6 +46,8 @@ class VideoFailed(KadrError):
 
 def main() -> None:
     """Run the command line of this process."""
+    # What a library has to say of a server that is away is said by our error, in one line.
+    logging.basicConfig(level=logging.CRITICAL, handlers=[logging.NullHandler()])
     sys.exit(run(sys.argv[1:]))
 
 
@@ -53,8 +55,6 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command; answers the exit code."""
     from app.cli.commands import commands  # noqa: PLC0415 - the commands raise the errors of this module
 
-    # What a library has to say of a server that is away is said by our error, in one line.
-    logging.basicConfig(level=logging.CRITICAL, handlers=[logging.NullHandler()])
     try:
         return commands(list(arguments) or ["--help"], prog_name="kadr", standalone_mode=False) or 0
     except (KeyboardInterrupt, Abort):
@@ -89,6 +89,8 @@ def sentence_of(error: Exception) -> str:
     match error:
         case TyperException():
             return error.format_message()
+        case Rejected():
+            return error.reason  # its code is for programs; they have the exit code
         case ValidationError():
             problem = error.errors()[0]
             name = "_".join(str(part) for part in problem["loc"]).upper()

@@ -58,10 +58,12 @@ def use_stack(stack: LocalStack, notes: Console) -> Iterator[None]:
         yield
         return
     started = time.monotonic()
+    with notes.status(f"{STARTING} …"):
+        stack.prepare()
+        stack.start()
+    # What did not start is not stopped: another stack may hold the folder by now.
     try:
         with notes.status(f"{STARTING} …"):
-            stack.prepare()
-            stack.start()
             stack.wait_ready()
         notes.print(f"{STARTING} took {time.monotonic() - started:.0f} s.")
         yield
@@ -91,8 +93,5 @@ def describe_model(model: ModelFacts) -> list[str]:
     """Which model looks, and while it is the demo model, how to set another."""
     lines = [f"{'model':<10} {model.name} ({model.backend}, sha256 {model.sha256[:12]})"]
     if model.demo:
-        lines.append(
-            "           This is the demo model, which knows drawn circles, squares and triangles only."
-        )
-        lines.append("           Set another: MODEL=yolo11n.pt, or the path of a .pt file.")
+        lines += [f"{'':<10} {hint}" for hint in DEMO_HINTS]
     return lines

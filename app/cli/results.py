@@ -76,5 +76,10 @@ def _open_target(target: Path | None) -> Iterator[IO[bytes]]:
             with part.open("xb") as file:
                 yield file
             part.replace(target)
+        except OSError as error:
+            if error.filename == str(part):
+                error.filename = str(target)  # nobody asked for the file beside it
+            raise
         finally:
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink()

@@ -230,8 +230,10 @@ def _translated() -> Iterator[None]:
         yield
     except httpx.InvalidURL as error:
         raise Unavailable("Kadr", error) from error
+    except httpx.ConnectError as error:
+        raise Unavailable(f"Kadr at {_origin(error)}", f"{error} (does `kadr up` run?)") from error
     except httpx.RequestError as error:
-        raise Unavailable(f"Kadr at {_origin(error)}", error or type(error).__name__) from error
+        raise Unavailable(f"Kadr at {_origin(error)}", str(error) or type(error).__name__) from error
 
 
 def _origin(error: httpx.RequestError) -> str:

@@ -32,7 +32,7 @@ def create_api(port: int) -> Program:
         name="api",
         command=(_script("uvicorn"), "api.main:api", *where),
         listens=(Listening(port, setting_of("api")),),
-        probe=lambda: probe_health(port, "/api/health"),
+        probe=lambda: probe_health(port, "/health/ready"),
         stop_wait=_STOP_WAIT,
     )
 
@@ -48,7 +48,7 @@ def create_worker(folder: DataFolder, role: str, *, port: int, name: str = "") -
         name=name,
         command=(_script("faust"), "--datadir", str(datadir), "-A", f"app.roles.{role}", *worker),
         listens=(Listening(port, setting_of(role)),),
-        probe=lambda: probe_health(port, "/health"),
+        probe=lambda: probe_health(port, "/health/ready"),
         stop_wait=_STOP_WAIT,
     )
 

@@ -9,7 +9,7 @@ import msgspec
 from agents import inference
 from app.detection.detector import Detector, open_detector
 from app.pages import attach_json, attach_pages
-from app.settings import Settings
+from app.settings import Settings, load_settings
 from app.worker import create_worker
 
 
@@ -40,7 +40,7 @@ def describe_model() -> dict[str, object]:
 
 worker = create_worker(
     "inference",
-    Settings(),
+    load_settings(),
     open_clients,
     buffer=256,  # pictures: 25 MB
     broker_commit_interval=0.2,  # back-pressure counts what is committed

@@ -8,7 +8,7 @@ from agents import outbox
 from app.clients.mongo import Mongo, open_mongo
 from app.clients.video_outbox import VideoOutbox, video_outbox
 from app.pages import attach_pages
-from app.settings import Settings
+from app.settings import Settings, load_settings
 from app.worker import create_worker
 
 
@@ -31,7 +31,7 @@ async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
 
 worker = create_worker(
     "outbox",
-    Settings(),
+    load_settings(),
     open_clients,
     topic_disable_leader=False,  # an agent on a channel does not start without the leader topic
     producer_request_timeout=30,  # the document stays; the next round sends it again

@@ -12,7 +12,7 @@ from app.clients.runner_records import RunnerRecords, open_runner_records
 from app.clients.storage import Storage, open_storage
 from app.domain.sampling import frame_number
 from app.pages import attach_pages, attach_rows
-from app.settings import Settings
+from app.settings import Settings, load_settings
 from app.worker import create_worker
 from tables.frames import Frames
 from tables.videos import Videos
@@ -48,7 +48,7 @@ def rows_of(video_id: str, start: int) -> dict[str, object] | None:
     return {"video_id": video_id, "head": msgspec.to_builtins(head), "start": start, "rows": rows}
 
 
-worker = create_worker("results", Settings(), open_clients)
+worker = create_worker("results", load_settings(), open_clients)
 frames = Frames(worker)
 videos = Videos(worker)
 result_aggregator.attach(worker, frames, videos)

@@ -15,7 +15,7 @@ from app.clients.runner_records import RunnerRecords, open_runner_records
 from app.clients.storage import Storage, open_storage
 from app.decoding.process import DecodingPool, open_decoding_pool
 from app.pages import attach_pages, attach_progress
-from app.settings import Settings
+from app.settings import Settings, load_settings
 from app.topics import INFERENCE_TASKS
 from app.worker import create_worker
 
@@ -71,7 +71,7 @@ async def progress_of(video_id: str) -> dict[str, object] | None:
     return facts | ({"error": msgspec.to_builtins(record.error)} if record.error else {})
 
 
-settings = Settings()
+settings = load_settings()
 worker = create_worker("runner", settings, open_clients)
 gate = Gate(look_at_backlog, settings.tasks_waiting)
 splits = Splits(worker, gate)

@@ -10,7 +10,7 @@ from app.delivery import Delivered
 from app.domain.messages import M, Message, encode
 from app.errors import Rejected
 from app.publishing import Publisher
-from app.topics import Contract
+from app.topics import STREAMS, Contract
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,16 @@ class StreamEvent:
 
 
 def event(
-    contract: Contract[Any], message: Message | bytes | None, *, offset: int = 0, **rest: Any
-) -> StreamEvent:  # noqa: ANN401  # fields of a message
+    contract: Contract[Any],
+    message: Message | bytes | None,
+    *,
+    offset: int = 0,
+    key: bytes | None = b"a",
+    headers: dict[str, bytes] | None = None,
+) -> StreamEvent:
     """A message of a topic, as delivered."""
     value = message if isinstance(message, bytes) or message is None else encode(message)
-    given: dict[str, Any] = {"partition": 0, "key": b"a"} | rest
-    return StreamEvent(StreamMessage(contract.name, offset=offset, value=value, **given))
+    return StreamEvent(StreamMessage(contract.name, 0, offset, key, value, headers or {}))
 
 
 def delivered(contract: Contract[M], *messages: M) -> list[Delivered[M]]:
@@ -81,12 +85,14 @@ class Keeper:
     """A worker that owns everything.
 
     Attributes:
-        unread: what the broker says; a partition that is not named begins at 0.
+        unread: what the broker says; as it is, nothing has been read.
         aside: what was set aside.
         stopped: why the process was stopped; after that nothing returns.
     """
 
-    unread: dict[Partition, int] = field(default_factory=dict)
+    unread: dict[Partition, int] = field(
+        default_factory=lambda: {Partition(contract.name, 0): 0 for contract in STREAMS}
+    )
     aside: list[tuple[StreamEvent, Rejected]] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
 

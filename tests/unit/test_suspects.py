@@ -50,10 +50,10 @@ def test_an_earlier_death_stays_counted_while_the_world_is_away(path: Path) -> N
 
 def test_what_never_came_to_an_end_stays_noted_after_a_seal(path: Path) -> None:
     suspects = Suspects(path)
-    suspects.take(["tasks/0/5"])
-    suspects.seal()
-    suspects.put_down(["tasks/0/5"])
-    assert Suspects(path).deaths("tasks/0/5") == 1
+    suspects.take(["tasks/0/5", "tasks/0/6"])
+    suspects.seal(["tasks/0/5"])
+    suspects.put_down(["tasks/0/5", "tasks/0/6"])
+    assert [Suspects(path).deaths(f"tasks/0/{offset}") for offset in (5, 6)] == [1, 0]
 
 
 def test_a_kill_in_the_middle_of_several_counts_for_those_in_hand_only(path: Path) -> None:

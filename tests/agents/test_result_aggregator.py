@@ -1,0 +1,205 @@
+"""Each frame is gathered once, and a video is complete when none is missing, in whatever order they come."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.domain.documents import detection_object, failed_object
+from app.domain.messages import FramesDetected, Message, Options
+from app.errors import Malformed
+from app.topics import INFERENCE_RESULTS, VIDEO_GAPS, VIDEO_SPLITS
+from tests.support.examples import asked, facts, frames_detected, split_ended
+from tests.support.results import Results, one
+from tests.support.streams import delivered
+
+
+@st.composite
+def arrivals(draw: st.DrawFn) -> tuple[int, int, list[Message]]:
+    """A video's stride, its number of sampled frames, and its messages in any order, some twice."""
+    stride = draw(st.integers(1, 6))
+    total = draw(st.integers(1, 12))
+    numbers = draw(st.permutations([index * stride for index in range(total)]))
+    cuts = sorted(draw(st.sets(st.integers(1, total - 1), max_size=3))) if total > 1 else []
+    groups = [numbers[start:end] for start, end in zip([0, *cuts], [*cuts, total], strict=True)]
+    messages: list[Message] = [frames_detected("a", *group, vid_stride=stride) for group in groups]
+    messages.append(_ended(total, stride))
+    repeated = draw(st.lists(st.sampled_from(messages), max_size=4))
+    return stride, total, draw(st.permutations(messages + repeated))
+
+
+def _ended(total: int, stride: int) -> Message:
+    options, video = Options(vid_stride=stride), facts(total, vid_stride=stride)
+    return split_ended("a", options=options, video=video)
+
+
+@settings(max_examples=120, deadline=None)
+@given(arrivals(), st.lists(st.booleans(), min_size=20, max_size=20))
+def test_any_order_and_any_repetition_gives_one_complete_result(
+    arrival: tuple[int, int, list[Message]], acts: list[bool]
+) -> None:
+    stride, total, messages = arrival
+
+    async def run() -> Results:
+        results = Results()
+        await results.worker.clients.records.accept(asked("a"))
+        for message, acts_now in zip(messages, acts, strict=False):
+            await results.receive([message])
+            if acts_now:
+                await results.act()
+        await results.act()
+        return results
+
+    results = asyncio.run(run())
+    document = results.document(detection_object("a"))
+    assert [row["frame"] for row in document["prediction"]] == [index * stride for index in range(total)]
+    assert document["video"]["sampled"] == total
+    assert results.rows == {}
+    head = results.videos.head("a")
+    assert head is not None
+    assert (head.state, head.is_tombstone) == ("stored", True)
+    assert list(results.heads) == [b"a"], "no bits are left"
+
+
+@settings(max_examples=60, deadline=None)
+@given(arrivals(), st.integers(1, 7))
+def test_any_batching_gives_the_same_head_and_bits(
+    arrival: tuple[int, int, list[Message]], size: int
+) -> None:
+    _, total, messages = arrival
+    found = [message for message in messages if isinstance(message, FramesDetected)]
+
+    async def gather(step: int) -> Results:
+        results = Results()
+        for start in range(0, len(found), step):
+            batch = delivered(INFERENCE_RESULTS, *found[start : start + step])
+            await results.aggregator.gather(batch)
+        return results
+
+    one_by_one, in_batches = asyncio.run(gather(1)), asyncio.run(gather(size))
+    assert one_by_one.heads == in_batches.heads
+    assert one_by_one.rows == in_batches.rows
+    head = in_batches.videos.head("a")
+    assert head is not None
+    assert in_batches.videos.count("a", head) == total
+    assert in_batches.announced() == [], "nobody has said how many frames there are"
+
+
+async def test_nothing_is_announced_before_the_rows_are_durable(results: Results) -> None:
+    seen: list[bool] = []
+    publish = results.publisher.publish_all
+
+    async def note(contract: Any, messages: Any) -> None:  # noqa: ANN401
+        seen.append(results.rows.is_durable and results.heads.is_durable)
+        await publish(contract, messages)
+
+    results.publisher.publish_all = note  # type: ignore[method-assign]  # a look between
+    await results.receive([split_ended("a"), frames_detected("a", 0, 5, 10)])
+    assert seen == [True]
+
+
+async def test_a_complete_video_is_predictable(results: Results) -> None:
+    records = results.worker.clients.records
+    await records.accept(asked("a"))
+    await results.receive([frames_detected("a", 0, 5), split_ended("a"), frames_detected("a", 10)])
+    record = await records.get("a")
+    assert record is not None
+    assert (record.status, record.received_frames) == ("predictable", 3)
+
+
+async def test_a_bit_beyond_the_end_does_not_make_a_video_complete(results: Results) -> None:
+    await results.receive([split_ended("a", sampled=3), frames_detected("a", 0, 5, 40)])
+    assert results.announced() == []
+    await results.receive([frames_detected("a", 10)])
+    assert [each.kind for each in results.announced()] == ["complete"]
+
+
+async def test_frames_of_an_older_attempt_are_dropped(results: Results) -> None:
+    await results.receive([frames_detected("a", 0, attempt=2), frames_detected("a", 5, attempt=1)])
+    head = results.videos.head("a")
+    assert head is not None
+    assert (head.attempt, list(results.videos.present("a", head))) == (2, [0])
+
+
+@pytest.mark.parametrize("newer", [frames_detected("a", 0, attempt=2), split_ended("a", attempt=2)])
+async def test_a_newer_attempt_begins_from_nothing(results: Results, newer: Message) -> None:
+    await results.receive([frames_detected("a", *range(0, 5 * 5000, 5), attempt=1), newer])
+    assert all(b"/2/" in key for key in results.rows)
+    assert b"a/000001" not in results.heads, "bits of the older attempt's second chunk are gone too"
+
+
+@pytest.mark.parametrize("kind", ["failed", "cancelled", "deleted"])
+async def test_frames_that_come_after_the_end_are_dropped(results: Results, kind: str) -> None:
+    await results.receive([frames_detected("a", 0), split_ended("a", kind, sampled=None)])
+    await results.receive([frames_detected("a", 5, 10), split_ended("a")])
+    assert {each.kind for each in results.announced()} == {kind}
+    assert len(results.rows) == 1
+
+
+@pytest.mark.parametrize("late", [frames_detected("a", 0, attempt=2), split_ended("a", attempt=2)])
+async def test_a_deleted_video_never_comes_back(results: Results, late: Message) -> None:
+    await results.receive([split_ended("a", "deleted", sampled=None), late])
+    head = results.videos.head("a")
+    assert head is not None
+    assert head.state == "deleted"
+    assert results.rows == {}
+
+
+async def test_a_deletion_wins_over_whatever_attempt_runs(results: Results) -> None:
+    await results.receive([frames_detected("a", 0, attempt=3), split_ended("a", "deleted", attempt=1)])
+    head = results.videos.head("a")
+    assert head is not None
+    assert head.state == "deleted"
+
+
+async def test_an_end_that_is_told_again_is_announced_again_until_it_is_stored(results: Results) -> None:
+    whole: list[Message] = [split_ended("a"), frames_detected("a", 0, 5, 10)]
+    await results.receive([*whole, split_ended("a", "checked", round=1)])
+    assert [each.kind for each in results.announced()] == ["complete", "complete"]
+    await results.act()
+    await results.receive([split_ended("a", "checked", round=2)])
+    assert len(results.announced()) == 2
+
+
+async def test_missing_frames_are_asked_for(results: Results) -> None:
+    await results.receive([split_ended("a"), frames_detected("a", 5), split_ended("a", "checked", round=1)])
+    asked_for = results.publisher.of(VIDEO_GAPS)
+    assert [(each.frames, each.round) for each in asked_for] == [([0, 10], 1)]
+    assert results.announced() == []
+
+
+@pytest.mark.usefixtures("expects_errors")
+async def test_after_three_rounds_the_video_fails_and_names_what_was_lost(results: Results) -> None:
+    await results.receive([split_ended("a"), frames_detected("a", 5)])
+    await results.receive([split_ended("a", "checked", round=number) for number in (1, 2, 3, 4)])
+    await results.act()
+    error = results.document(failed_object("a"))["error"]
+    assert error["code"] == "frames_lost"
+    assert error["message"].endswith("Frames 0, 10.")
+    assert len(results.publisher.of(VIDEO_GAPS)) == 3
+
+
+@pytest.mark.usefixtures("expects_errors")
+async def test_the_sentence_of_many_lost_frames_stays_short(results: Results) -> None:
+    await results.receive([split_ended("a", sampled=5000)])
+    await results.receive([split_ended("a", "checked", sampled=5000, round=4)])
+    head = results.videos.head("a")
+    assert head is not None
+    assert head.error is not None
+    assert head.error.message.endswith("90, 95 and 4980 more.")
+
+
+async def test_a_frame_that_is_not_sampled_is_refused(results: Results) -> None:
+    with pytest.raises(Malformed):
+        await results.aggregator.gather(one(INFERENCE_RESULTS, frames_detected("a", 7)))
+    assert results.rows == {}
+
+
+async def test_progress_is_noted_best_effort(results: Results) -> None:
+    await results.receive([frames_detected("a", 0, 5), frames_detected("b", 0)])
+    assert results.aggregator.received == {("a", 1): 2, ("b", 1): 1}
+    await results.receive([split_ended("b", sampled=1)])
+    await results.aggregator.end_splits(one(VIDEO_SPLITS, split_ended("a", sampled=2)))
+    assert results.aggregator.received == {}, "what is complete has been said already"

@@ -1,0 +1,218 @@
+"""A result is written whole or not at all, and afterwards nothing of it but a tombstone is kept."""
+
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import msgspec
+import pytest
+
+from app.domain.documents import deleted_object, detection_object, failed_object, input_object
+from app.domain.failures import failure
+from app.domain.messages import Message, VideoEnded
+from app.errors import Unavailable
+from app.topics import VIDEO_RESULTS
+from tests.support.examples import asked, frames_detected, split_ended, video_ended
+from tests.support.results import Results, one
+
+COMPLETE: list[Message] = [split_ended("a"), frames_detected("a", 0, 5, 10)]
+
+
+async def test_a_complete_video_becomes_ready(results: Results) -> None:
+    records = results.worker.clients.records
+    await records.accept(asked("a"))
+    await results.receive(COMPLETE)
+    await results.act()
+    assert results.document(detection_object("a")) == {
+        "status": "ready",
+        "event_id": "a",
+        "video": {
+            "width": 512,
+            "height": 288,
+            "fps": 25.0,
+            "duration": 0.44,
+            "frames": 11,
+            "sampled": 3,
+            "truncated": False,
+        },
+        "model": {"name": "demo.pt", "sha256": "5e884898", "backend": "openvino", "demo": True},
+        "prediction": [
+            {
+                "frame": frame,
+                "time": frame / 25,
+                "objects": [{"class": "cat", "box": [10, 20, 110, 220], "conf": 0.8765}],
+            }
+            for frame in (0, 5, 10)
+        ],
+    }
+    record = await records.get("a")
+    assert record is not None
+    assert record.status == "ready"
+    kept = results.worker.mongo.documents.documents["a"]
+    assert kept["output_s3"] == {"bucket": "videos", "object": "detection/a.json"}
+
+
+async def test_the_tombstone_is_small(results: Results) -> None:
+    await results.receive(COMPLETE)
+    await results.act()
+    assert list(results.heads) == [b"a"]
+    assert len(results.heads[b"a"]) <= 200
+
+
+async def test_a_result_of_many_rows_is_written_in_pieces(results: Results) -> None:
+    numbers = list(range(0, 5000, 5))
+    await results.receive([split_ended("a", sampled=1000), frames_detected("a", *numbers)])
+    await results.act()
+    document = results.document(detection_object("a"))
+    assert [row["frame"] for row in document["prediction"]] == numbers
+    assert results.rows == {}
+
+
+async def test_a_message_that_comes_again_changes_nothing(results: Results) -> None:
+    await results.receive(COMPLETE)
+    await results.act()
+    before = dict(results.heads)
+    del results.worker.s3.buckets["videos"][detection_object("a")]
+    await results.outbox.act(one(VIDEO_RESULTS, video_ended("a")))
+    assert results.heads == before
+    assert results.worker.s3.objects("videos") == {}
+
+
+async def test_nothing_is_written_of_a_video_that_is_not_complete_or_not_known(results: Results) -> None:
+    await results.receive([split_ended("a"), frames_detected("a", 0)])
+    await results.outbox.act(one(VIDEO_RESULTS, video_ended("a")))
+    await results.outbox.act(one(VIDEO_RESULTS, video_ended("nobody")))
+    assert results.worker.s3.objects("videos") == {}
+
+
+async def test_no_short_result_is_written_when_a_row_is_missing(results: Results) -> None:
+    await results.receive(COMPLETE)
+    results.rows.popitem()
+    await results.act()
+    assert results.worker.s3.objects("videos") == {}
+
+
+async def test_nothing_is_written_once_the_partition_is_somebody_elses(results: Results) -> None:
+    await results.receive(COMPLETE)
+    results.worker.is_owner = False
+    await results.act()
+    assert results.worker.s3.objects("videos") == {}
+    assert len(results.rows) == 3
+
+
+async def test_a_put_that_failed_is_done_again_from_the_same_rows(results: Results) -> None:
+    await results.receive(COMPLETE)
+    results.worker.s3.is_away = True
+    with pytest.raises(Unavailable):
+        await results.outbox.act(one(VIDEO_RESULTS, video_ended("a")))
+    assert len(results.rows) == 3
+    results.worker.s3.is_away = False
+    await results.act()
+    assert len(results.document(detection_object("a"))["prediction"]) == 3
+
+
+async def test_what_was_stored_but_not_cleared_is_cleared_without_another_put(results: Results) -> None:
+    await results.receive(COMPLETE)
+    head = results.videos.head("a")
+    assert head is not None
+    results.videos.put_head("a", msgspec.structs.replace(head, state="stored"))
+    await results.act()
+    assert results.worker.s3.objects("videos") == {}
+    assert results.rows == {}
+    assert list(results.heads) == [b"a"]
+
+
+async def test_a_failed_video_has_its_reason_in_s3(results: Results) -> None:
+    records = results.worker.clients.records
+    await records.accept(asked("a"))
+    broken = split_ended("a", "failed", sampled=None, error=failure("not_a_video"))
+    await results.receive([frames_detected("a", 0), broken])
+    await results.act()
+    assert results.document(failed_object("a")) == {
+        "status": "failed",
+        "event_id": "a",
+        "error": {"code": "not_a_video", "message": failure("not_a_video").message},
+    }
+    record = await records.get("a")
+    assert record is not None
+    assert record.status == "failed"
+    assert results.rows == {}
+
+
+async def test_a_cancelled_video_is_failed_with_that_reason(results: Results) -> None:
+    await results.receive([split_ended("a", "cancelled", sampled=None, error=failure("cancelled"))])
+    await results.act()
+    assert results.document(failed_object("a"))["error"]["code"] == "cancelled"
+
+
+@pytest.mark.parametrize("is_owned", [True, False])
+async def test_a_deleted_video_leaves_only_what_is_not_ours(results: Results, *, is_owned: bool) -> None:
+    await results.worker.clients.storage.put("videos", input_object("a"), b"bytes", content_type="video/mp4")
+    await results.receive(COMPLETE)
+    await results.act()
+    await results.receive([split_ended("a", "deleted", sampled=None, input_owned=is_owned)])
+    await results.act()
+    left = {deleted_object("a")} | (set() if is_owned else {input_object("a")})
+    assert set(results.worker.s3.objects("videos")) == left
+
+
+async def test_rows_of_a_video_that_is_deleted_while_it_runs_are_gone(results: Results) -> None:
+    await results.receive([frames_detected("a", 0, 5), split_ended("a", "deleted", sampled=None)])
+    await results.act()
+    assert results.rows == {}
+    assert list(results.heads) == [b"a"]
+
+
+def once(
+    do: Callable[[], Awaitable[None]], then: Callable[[], Awaitable[None]]
+) -> Callable[[], Coroutine[Any, Any, None]]:
+    """Call `do`, and before the first one `then`: something that happens meanwhile."""
+    happened: list[bool] = []
+
+    async def call() -> None:
+        if not happened:
+            happened.append(True)
+            await then()
+        await do()
+
+    return call
+
+
+async def test_a_deletion_that_comes_while_rows_are_cleared_is_not_forgotten(results: Results) -> None:
+    await results.receive(COMPLETE)
+
+    async def delete() -> None:
+        await results.receive([split_ended("a", "deleted", sampled=None)])
+
+    results.rows.durable = once(results.rows.durable, delete)  # type: ignore[method-assign]  # meanwhile
+    await results.act()
+    await results.act()
+    assert set(results.worker.s3.objects("videos")) == {deleted_object("a")}
+
+
+async def test_another_try_that_begins_while_rows_are_cleared_keeps_its_frames(results: Results) -> None:
+    await results.receive([frames_detected("a", 0), split_ended("a", "failed", sampled=None)])
+
+    async def begin() -> None:
+        await results.receive([frames_detected("a", 5, attempt=2)])
+
+    results.rows.durable = once(results.rows.durable, begin)  # type: ignore[method-assign]  # meanwhile
+    await results.act()
+    head = results.videos.head("a")
+    assert head is not None
+    assert (head.attempt, head.state) == (2, "open")
+    assert list(results.videos.present("a", head)) == [1]
+
+
+async def test_only_an_old_tombstone_is_removed(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    await results.receive(COMPLETE)
+    await results.act()
+    expired = one(VIDEO_RESULTS, VideoEnded("a", "expired", 1))
+    await results.outbox.act(expired)
+    assert list(results.heads) == [b"a"]
+    later = time.time() + (results.worker.settings.tombstone_days + 1) * 86400
+    assert results.videos.tombstones_before(time.time() - 1) == []
+    assert results.videos.tombstones_before(later) == [("a", 1)]
+    monkeypatch.setattr(time, "time", lambda: later)
+    await results.outbox.act(expired)
+    assert results.heads == {}

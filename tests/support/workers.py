@@ -1,0 +1,89 @@
+"""A worker with tables, records and storage in memory: enough to run a stage alone."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, cast
+
+from app.clients.mongo import Mongo
+from app.clients.runner_records import RunnerRecords
+from app.clients.storage import Storage
+from app.settings import Settings
+from tests.support.fakes import MemoryDocuments, MemoryS3
+
+
+class MemoryTable(dict[bytes, bytes]):
+    """A table in memory; `is_durable` says whether everything written was waited for."""
+
+    is_durable = True
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        self.is_durable = False
+        super().__setitem__(key, value)
+
+    async def durable(self) -> None:
+        await asyncio.sleep(0)
+        self.is_durable = True
+
+
+class MemoryMongo:
+    """A server whose one collection is in memory."""
+
+    def __init__(self) -> None:
+        self.documents = MemoryDocuments()
+
+    def collection(self, _database: str, _name: str) -> MemoryDocuments:
+        return self.documents
+
+    async def ping(self) -> None:
+        await self.documents.count({})
+
+
+def memory_records(
+    mongo: MemoryMongo, *, owner: str = "here", lease: timedelta = timedelta(seconds=15)
+) -> RunnerRecords:
+    """The runner's records on documents in memory."""
+    return RunnerRecords(cast("Mongo", mongo), owner, lease)
+
+
+@dataclass
+class Clients:
+    """What a stage may need."""
+
+    records: RunnerRecords
+    storage: Storage
+    detector: Any = None
+    outbox: Any = None
+    pool: Any = None
+
+
+@dataclass
+class MemoryWorker:
+    """A worker that owns every partition unless it is told otherwise.
+
+    Attributes:
+        stopped: why the process was stopped.
+    """
+
+    s3: MemoryS3 = field(default_factory=lambda: MemoryS3("videos"))
+    mongo: MemoryMongo = field(default_factory=MemoryMongo)
+    settings: Settings = field(default_factory=Settings)
+    is_owner: bool = True
+    should_stop: bool = False
+    stopped: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.clients = Clients(memory_records(self.mongo), Storage(self.s3, "videos"))
+
+    def Table(self, _name: str, **_options: object) -> MemoryTable:  # noqa: N802  # as Faust calls it
+        return MemoryTable()
+
+    def stream_topic(self, *_contracts: object) -> None:
+        return None
+
+    def owns(self, _topic: str, _partition: int) -> bool:
+        return self.is_owner
+
+    async def stop_unsafe(self, reason: str, error: BaseException | None = None) -> None:  # noqa: ARG002
+        self.stopped.append(reason)
+        await asyncio.Event().wait()

@@ -1,0 +1,107 @@
+"""One line per event, flushed at once, with its facts as fields; a library's chatter is told now and then."""
+
+import io
+import logging
+import sys
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from pydantic import SecretStr
+
+from app import logs
+from app.logs import describe_settings, set_up_logs
+from app.settings import Settings
+
+
+@pytest.fixture
+def output(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """Where lines go; what pytest has set up is put back afterwards."""
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "__stderr__", stream)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    levels = {name: logging.getLogger(name).level for name in logs.QUIET}
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, before in levels.items():
+        logging.getLogger(name).setLevel(before)
+
+
+def test_a_line_has_its_time_level_role_event_and_fields(output: io.StringIO) -> None:
+    set_up_logs("runner", Settings())
+    logging.getLogger("app.test").info("video is split", extra={"video_id": "a", "sampled": 3})
+    when, *rest = output.getvalue().split()
+    assert when.endswith("Z")
+    assert rest == ["INFO", "runner", "video", "is", "split", "video_id=a", "sampled=3"]
+
+
+def test_json_lines_are_for_programs(output: io.StringIO) -> None:
+    set_up_logs("runner", Settings(log_format="json"))
+    try:
+        _ = 1 / 0
+    except ZeroDivisionError:
+        logging.getLogger("app.test").exception("failed", extra={"video_id": "a"})
+    (line,) = output.getvalue().splitlines()
+    found = msgspec.json.decode(line)
+    assert found.pop("time")
+    assert "ZeroDivisionError" in found.pop("exception")
+    assert found == {
+        "level": "ERROR",
+        "role": "runner",
+        "logger": "app.test",
+        "event": "failed",
+        "video_id": "a",
+    }
+
+
+def test_lines_are_flushed_at_once(output: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[str] = []
+    monkeypatch.setattr(output, "flush", lambda: flushed.append(output.getvalue()))
+    set_up_logs("runner", Settings())
+    logging.getLogger("app.test").info("first")
+    assert "first" in flushed[-1]
+
+
+def test_a_library_says_the_same_thing_once_a_minute(
+    output: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("app.logs.time.monotonic", lambda: now)
+    set_up_logs("runner", Settings())
+    chatter = logging.getLogger("aiokafka.client")
+    for partition in range(100):
+        chatter.error("no leader for %s", partition)
+    assert output.getvalue().count("no leader") == 1
+    now += logs.SAME_LINE_EVERY
+    chatter.error("no leader for %s", 7)
+    assert output.getvalue().count("no leader") == 2
+
+
+def test_what_kafkas_client_tries_again_by_itself_is_no_error(output: io.StringIO) -> None:
+    set_up_logs("runner", Settings())
+    logging.getLogger("aiokafka.conn").error("coordinator is being chosen")
+    assert " WARNING " in output.getvalue()
+
+
+def test_our_own_lines_are_all_told(output: io.StringIO) -> None:
+    set_up_logs("runner", Settings())
+    for _ in range(3):
+        logging.getLogger("app.test").info("event sent")
+    assert output.getvalue().count("event sent") == 3
+
+
+def test_setting_up_twice_says_everything_once(output: io.StringIO) -> None:
+    set_up_logs("runner", Settings())
+    set_up_logs("runner", Settings())
+    logging.getLogger("app.test").info("starting")
+    assert output.getvalue().count("starting") == 1
+
+
+def test_a_default_secret_is_a_warning_without_the_secret(output: io.StringIO) -> None:
+    settings = Settings(minio_secret_key=SecretStr("minioadmin"))
+    set_up_logs("runner", settings)
+    describe_settings("runner", settings)
+    assert "a default secret is in use: set MINIO_SECRET_KEY" in output.getvalue()
+    assert "minioadmin" not in output.getvalue()
