@@ -9,7 +9,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1
 WORKDIR /srv/kadr
 # A new volume takes over the owner of the folder that it is mounted on, so each such folder is made here.
-RUN useradd --system --no-create-home --home-dir /data --shell /usr/sbin/nologin --uid 10001 kadr \
+RUN useradd --no-create-home --home-dir /data --shell /usr/sbin/nologin --uid 10001 kadr \
     && install --directory --owner=kadr --group=kadr --mode=0750 /data /data/models /data/work
 
 FROM python AS base-packages

@@ -2,7 +2,7 @@
 
 import logging
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from agents.splits import SplitClients, ended_of
@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY: Final = 5.0
 """Seconds between two looks at videos that do not move."""
 
+PURGE_EVERY: Final = 3600.0
+"""Seconds; a tombstone lives for days."""
+
 AT_ONCE: Final = 20
 """Videos per look."""
 
@@ -30,6 +33,13 @@ def attach(worker: Worker[Any], gate: Gate) -> None:
         """Ask for the missing frames of videos that do not move."""
         with suppress(RetryLater):  # the clock stands still while a dependency is away
             await _look(worker, gate, publisher)
+
+    @worker.timer(interval=PURGE_EVERY)  # type: ignore[untyped-decorator]  # Faust has no types
+    async def purge_tombstones() -> None:
+        """Remove what is left of videos that were deleted long ago."""
+        with suppress(RetryLater):
+            oldest = datetime.now(UTC) - timedelta(days=worker.settings.tombstone_days)
+            await worker.clients.records.purge_tombstones(oldest)
 
 
 async def _look(worker: Worker[SplitClients], gate: Gate, publisher: Publisher) -> None:

@@ -21,7 +21,7 @@ import faust
 
 from app.clients.broker import Broker, Partition, SetAside, open_broker
 from app.delivery import Delivery, Route, position_of
-from app.durable_table import CHANGELOG, DurableTable
+from app.durable_table import CHANGELOG, DurableTable, rocksdb_options
 from app.errors import EXIT_MISCONFIGURED, EXIT_UNSAFE, Misconfigured, Rejected, RetryLater
 from app.logs import describe_settings, set_up_logs
 from app.settings import Settings
@@ -136,6 +136,19 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
             key_serializer="raw",
             value_serializer="raw",
         )
+
+    def durable_table(self, name: str, *, description: str) -> DurableTable:
+        """Return a table of bytes, in as many partitions as the videos have."""
+        table: DurableTable = self.Table(
+            name,
+            help=description,
+            partitions=self.settings.video_partitions,
+            key_type=bytes,
+            value_type=bytes,
+            options=rocksdb_options(),
+            extra_topic_configs=CHANGELOG,
+        )
+        return table
 
     def deliver(self, name: str, route: Route[Any], *, up_to: int = 1, in_flight: int = 1) -> None:
         """Let an agent of this worker handle a topic; the delivery loop is watched.
@@ -283,7 +296,13 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
         while not self.should_stop:
             await self.sleep(1.0)
             for name, delivery in self.deliveries.items():
-                if delivery.holding.held(time.monotonic()) > limit:
+                if delivery.holding.held(time.monotonic()) <= limit:
+                    continue
+                try:
+                    await self.broker.ping()
+                except RetryLater:  # a handler that waits for Kafka waits inside the producer
+                    delivery.holding.restart_clock(time.monotonic())
+                else:
                     delivery.suspects.seal(delivery.suspects.in_hand)
                     await self.stop_unsafe(f"agent {name} has held a message for more than {limit:.0f} s")
 

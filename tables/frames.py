@@ -1,7 +1,6 @@
 """One row per frame: what was found in it, as the JSON that the result will hold."""
 
 from app.domain.messages import FrameNumber
-from app.durable_table import CHANGELOG, DurableTable, rocksdb_options
 from app.worker import Worker
 
 
@@ -13,14 +12,8 @@ class Frames:
     """
 
     def __init__(self, worker: Worker[object]) -> None:
-        self.table: DurableTable = worker.Table(
-            "frames",
-            help="what was found in each frame of the videos in work",
-            partitions=worker.settings.video_partitions,
-            key_type=bytes,
-            value_type=bytes,
-            options=rocksdb_options(),
-            extra_topic_configs=CHANGELOG,
+        self.table = worker.durable_table(
+            "frames", description="what was found in each frame of the videos in work"
         )
 
     def put(self, video_id: str, attempt: int, frame: FrameNumber, row: bytes) -> None:

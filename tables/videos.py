@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from app.domain.messages import Failure, ModelFacts, VideoFacts
 from app.domain.progress import CHUNK, chunk_lengths, count_bits, missing_offsets, set_bits
-from app.durable_table import CHANGELOG, DurableTable, rocksdb_options
 from app.worker import Worker
 
 State: TypeAlias = Literal["open", "stored", "failed", "cancelled", "deleted"]
@@ -64,14 +63,8 @@ class Videos:
     """
 
     def __init__(self, worker: Worker[object]) -> None:
-        self.table: DurableTable = worker.Table(
-            "videos",
-            help="the head of each video, and which of its frames have arrived",
-            partitions=worker.settings.video_partitions,
-            key_type=bytes,
-            value_type=bytes,
-            options=rocksdb_options(),
-            extra_topic_configs=CHANGELOG,
+        self.table = worker.durable_table(
+            "videos", description="the head of each video, and which of its frames have arrived"
         )
 
     def head(self, video_id: str) -> Head | None:

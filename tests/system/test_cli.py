@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from app.errors import EXIT_MISCONFIGURED
 from app.local.folder import DataFolder
 from app.local.ports import Ports, free_ports
 from tests.support.stack import own_environment, wait_until
@@ -45,6 +48,14 @@ def running(environment: dict[str, str], *arguments: str, folder: Path) -> Itera
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
                 process.communicate(timeout=60)
+
+
+def run(environment: dict[str, str], *arguments: str, folder: Path) -> str:
+    """What a command that succeeds writes to standard output."""
+    with running(environment, *arguments, folder=folder) as process:
+        output, notes = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, notes
+    return output
 
 
 def processes_of(data: Path) -> list[str]:
@@ -88,12 +99,26 @@ def test_an_interrupted_demo_leaves_nothing_running(environment: dict[str, str],
     assert processes_of(folder.root) == []
 
 
-def test_a_taken_port_is_one_line_that_names_the_setting(
+def test_a_demo_beside_a_running_stack_uses_it_and_leaves_it_running(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    ports = Ports.from_environment(environment)
-    doubled = {**environment, "KAFKA_PORT": str(ports.api), "API_PORT": str(ports.api)}
-    with running(doubled, "up", folder=tmp_path) as process:
+    with running(environment, "up", folder=tmp_path) as stack:
+        assert stack.stdout is not None
+        assert stack.stdout.readline().startswith("Kadr is running")
+        assert run(environment, "demo", folder=tmp_path).startswith("shapes.mp4: 640x360, 6.0 s, 150 frames")
+        assert "ready" in run(environment, "submit", "--wait", "data/demo/shapes.mp4", folder=tmp_path)
+        assert run(environment, "status", folder=tmp_path).count("ready") == 2
+        assert run(environment, "rejected", "list", folder=tmp_path) == ""
+        assert stack.poll() is None
+        assert run(environment, "down", folder=tmp_path).startswith("Stopped")
+        _, notes = stack.communicate(timeout=60)
+    assert (stack.returncode, notes) == (0, "")
+    assert processes_of(tmp_path / "data") == []
+
+
+def test_a_taken_port_is_one_line_that_names_the_setting(environment: dict[str, str], tmp_path: Path) -> None:
+    taken = Ports.from_environment(environment).results
+    with socket.create_server(("127.0.0.1", taken)), running(environment, "up", folder=tmp_path) as process:
         _, notes = process.communicate(timeout=SECONDS)
-    assert process.returncode == 78, notes
-    assert notes.count("\n") == 1
+    assert process.returncode == EXIT_MISCONFIGURED
+    assert re.fullmatch(rf"kadr: port {taken} is taken by .* set RESULTS_PORT to another port\n", notes)

@@ -1,0 +1,187 @@
+"""Kafka beside the streams, on the real server: topics, offsets, trimming and what was set aside."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from app.clients.broker import Broker, Partition, SetAside, open_broker
+from app.errors import Misconfigured, Missing, Unavailable
+from app.settings import Settings
+from app.topics import KEPT, PICTURES, STREAM, required_topics
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.fixture
+def address(servers: Settings) -> str:
+    return servers.kafka_bootstrap_servers
+
+
+@pytest.fixture
+async def broker(address: str) -> AsyncIterator[Broker]:
+    async with open_broker(address) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def topic(broker: Broker) -> str:
+    """A stream with two partitions that no other test uses."""
+    name = f"stream-{uuid4().hex}"
+    await broker.ensure_topics({name: (2, STREAM)}, replication_factor=1)
+    return name
+
+
+async def send(address: str, topic: str, *values: bytes, partition: int = 0) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=address, acks="all") as producer:
+        for value in values:
+            await producer.send_and_wait(topic, value, partition=partition)
+
+
+async def read_and_commit(address: str, topic: str, group: str, offset: int) -> None:
+    consumer = AIOKafkaConsumer(bootstrap_servers=address, group_id=group, enable_auto_commit=False)
+    async with consumer:
+        consumer.assign([TopicPartition(topic, 0)])
+        await consumer.commit({TopicPartition(topic, 0): offset})
+
+
+async def until(look: Callable[[], Awaitable[bool]]) -> None:
+    """Return as soon as the broker shows something; fail when it does not in time."""
+    deadline = time.monotonic() + 20
+    while not await look():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
+async def test_a_broker_that_is_not_there_is_unavailable() -> None:
+    with pytest.raises(Unavailable):
+        async with open_broker("127.0.0.1:1"):
+            pass
+
+
+async def test_a_broker_that_is_there_answers(broker: Broker) -> None:
+    await broker.ping()
+
+
+async def test_topics_of_the_contract_are_made_once_and_found_as_they_were_made(broker: Broker) -> None:
+    settings = Settings(video_partitions=2, task_partitions=3)
+    name = uuid4().hex
+    wanted = {f"{topic}-{name}": facts for topic, facts in required_topics(settings).items()}
+    for _ in range(2):
+        await broker.ensure_topics(wanted, replication_factor=1)
+    counts = await broker.partition_counts(wanted)
+    assert counts == {topic: partitions for topic, (partitions, _) in wanted.items()}
+
+
+async def test_workers_that_start_together_make_topics_together(address: str) -> None:
+    wanted = {f"stream-{uuid4().hex}": (2, STREAM) for _ in range(4)}
+
+    async def start() -> None:
+        async with open_broker(address) as broker:
+            await broker.ensure_topics(wanted, replication_factor=1)
+
+    await asyncio.gather(*(start() for _ in range(3)))
+
+
+@pytest.mark.parametrize(
+    ("made", "wanted", "what"),
+    [
+        ((2, STREAM), (3, STREAM), "partitions=2, Kadr needs 3"),
+        ((1, STREAM | {"retention.ms": "1000"}), (1, STREAM), "retention.ms=1000, Kadr needs -1"),
+        ((1, STREAM), (1, PICTURES), "segment.bytes="),
+        ((1, STREAM), (1, KEPT), "cleanup.policy=delete, Kadr needs compact"),
+    ],
+)
+async def test_a_topic_that_is_not_as_the_contract_says_is_an_operators_matter(
+    broker: Broker, made: tuple[int, dict[str, str]], wanted: tuple[int, dict[str, str]], what: str
+) -> None:
+    name = f"stream-{uuid4().hex}"
+    await broker.ensure_topics({name: made}, replication_factor=1)
+    with pytest.raises(Misconfigured, match=name) as raised:
+        await broker.ensure_topics({name: wanted}, replication_factor=1)
+    assert what in str(raised.value)
+
+
+async def test_a_topic_that_is_not_there_has_no_partitions(broker: Broker) -> None:
+    assert await broker.partition_counts([f"stream-{uuid4().hex}"]) == {}
+
+
+async def test_a_group_that_nobody_knows_has_committed_nothing(broker: Broker) -> None:
+    async def is_ready() -> bool:  # a new broker makes the topic of offsets when it is first asked
+        with suppress(Unavailable):
+            return await broker.committed(f"group-{uuid4().hex}") == {}
+        return False
+
+    await until(is_ready)
+    assert await broker.members(f"group-{uuid4().hex}") == 0
+
+
+async def test_committed_offsets_are_seen(broker: Broker, address: str, topic: str) -> None:
+    await send(address, topic, b"0", b"1", b"2")
+    group = f"group-{uuid4().hex}"
+    await read_and_commit(address, topic, group, 2)
+    assert await broker.committed(group) == {Partition(topic, 0): 2}
+
+
+async def test_live_members_are_counted(broker: Broker, address: str, topic: str) -> None:
+    group = f"group-{uuid4().hex}"
+    async with AIOKafkaConsumer(topic, bootstrap_servers=address, group_id=group):
+
+        async def is_member() -> bool:
+            return await broker.members(group) == 1
+
+        await until(is_member)
+
+
+async def test_the_lag_is_what_is_not_committed(broker: Broker, address: str, topic: str) -> None:
+    group = f"group-{uuid4().hex}"
+    await send(address, topic, b"0", b"1", b"2")
+    await send(address, topic, b"0", partition=1)
+    assert await broker.lag(group, topic, 2) == 4
+    await read_and_commit(address, topic, group, 2)
+    assert await broker.lag(group, topic, 2) == 2
+
+
+async def test_trimming_removes_what_is_before_an_offset_and_a_lower_one_does_nothing(
+    broker: Broker, address: str, topic: str
+) -> None:
+    await send(address, topic, b"0", b"1", b"2")
+    zero = Partition(topic, 0)
+    await broker.trim({zero: 2})
+    assert await broker.log_starts([zero]) == {zero: 2}
+    await broker.trim({zero: 1})
+    await broker.trim({})
+    assert await broker.log_starts([zero]) == {zero: 2}
+    assert await broker.log_ends([zero, Partition(topic, 1)]) == {zero: 3, Partition(topic, 1): 0}
+    assert await broker.lag(f"group-{uuid4().hex}", topic, 2) == 1, "what was trimmed is no lag"
+
+
+async def test_what_was_set_aside_is_found_as_it_was(broker: Broker) -> None:
+    name = f"rejected-{uuid4().hex}"
+    await broker.ensure_topics({name: (1, KEPT)}, replication_factor=1)
+    first = SetAside("tasks/0/5", b"a/1/25", b"\xff\x00", {"code": "malformed", "reason": "не JSON"})
+    second = SetAside("tasks/1/7", None, b"", {"code": "worker_crashed"})
+    for message in (first, second, first):
+        await broker.set_aside(name, message=message)
+    assert await broker.rejected(name) == [first, second]
+
+
+async def test_what_is_sent_again_has_its_bytes_and_key_and_is_no_longer_set_aside(
+    broker: Broker, address: str, topic: str
+) -> None:
+    name = f"rejected-{uuid4().hex}"
+    await broker.ensure_topics({name: (1, KEPT)}, replication_factor=1)
+    message = SetAside(f"{topic}/0/5", b"a/1/25", b"\xff\x00", {"code": "malformed"})
+    await broker.set_aside(name, message=message)
+    await broker.resend(name, message.position)
+    assert await broker.rejected(name) == []
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=address, auto_offset_reset="earliest")
+    async with consumer:
+        record = await asyncio.wait_for(consumer.getone(), 20)
+    assert (record.key, record.value, record.headers) == (b"a/1/25", b"\xff\x00", ())
+    with pytest.raises(Missing):
+        await broker.resend(name, message.position)
