@@ -56,6 +56,10 @@ class SplitClients(Protocol):
     def pool(self) -> DecodingPool:
         """Return the decoding children."""
 
+    @property
+    def work_folder(self) -> Path:
+        """Return where the inputs lie while they are decoded."""
+
 
 class Stopped(Exception):
     """The split is ours no longer; nothing more of it is published."""
@@ -209,7 +213,7 @@ class Splits:
             return
         if not await records.count_try(record, 1):
             raise Stopped
-        with tempfile.TemporaryDirectory(dir=_work_folder(self._worker)) as folder:
+        with tempfile.TemporaryDirectory(dir=self._worker.clients.work_folder) as folder:
             path = Path(folder) / "input"
             try:
                 await self._worker.clients.storage.download(record.bucket, record.object, path)
@@ -283,12 +287,6 @@ def ended_of(
         error=error or record.error,
         round=checks,
     )
-
-
-def _work_folder(worker: Worker[SplitClients]) -> Path:
-    folder = worker.settings.data_dir / "work"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 async def _quietly(call: Any) -> None:  # noqa: ANN401 - a coroutine of any result

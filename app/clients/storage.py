@@ -207,9 +207,15 @@ class Storage:
                 tags.append(await self._s3.copy_part(key, len(tags) + 1, source, span))
 
     async def abort_unfinished(self, bucket: str, prefix: str, *, older_than: timedelta) -> int:
-        """Take away uploads that were begun and never ended, as by a process killed; return how many."""
+        """Take away uploads that were begun and never ended, as by a process killed; return how many.
+
+        A bucket that is not there holds none.
+        """
         before = datetime.now(UTC) - older_than
-        found = await self._s3.unfinished_uploads(bucket, prefix)
+        try:
+            found = await self._s3.unfinished_uploads(bucket, prefix)
+        except Missing:
+            return 0
         old = [key for key in found if key.begun and key.begun < before]
         for key in old:
             await self._abort(key)

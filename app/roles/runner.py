@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 
@@ -17,6 +18,7 @@ from app.decoding.process import DecodingPool, open_decoding_pool
 from app.pages import attach_pages, attach_progress
 from app.settings import Settings, load_settings
 from app.topics import INFERENCE_TASKS
+from app.work_folder import open_work_folder
 from app.worker import create_worker
 
 INFERENCE_GROUP = "inference"
@@ -30,6 +32,7 @@ class Clients:
     records: RunnerRecords
     storage: Storage
     pool: DecodingPool
+    work_folder: Path
 
 
 @asynccontextmanager
@@ -40,7 +43,8 @@ async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
         open_storage(settings) as storage,
         open_decoding_pool(settings) as pool,
     ):
-        yield Clients(records, storage, pool)
+        with open_work_folder(settings.data_dir / "work") as work_folder:
+            yield Clients(records, storage, pool, work_folder)
 
 
 async def look_at_backlog() -> Backlog:

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,10 +11,9 @@ from hypothesis import strategies as st
 from app.domain.documents import detection_object, failed_object
 from app.domain.messages import FramesDetected, Message, Options
 from app.errors import Malformed
-from app.topics import INFERENCE_RESULTS, VIDEO_GAPS, VIDEO_SPLITS
+from app.topics import VIDEO_GAPS
 from tests.support.examples import asked, facts, frames_detected, split_ended
-from tests.support.results import Results, one
-from tests.support.streams import delivered
+from tests.support.results import Results
 
 
 @st.composite
@@ -69,22 +69,31 @@ def test_any_batching_gives_the_same_head_and_bits(
     arrival: tuple[int, int, list[Message]], size: int
 ) -> None:
     _, total, messages = arrival
-    found = [message for message in messages if isinstance(message, FramesDetected)]
+    of_a = [message for message in messages if isinstance(message, FramesDetected)]
+    both = [each for one in of_a for each in (one, msgspec.structs.replace(one, video_id="b"))]
 
     async def gather(step: int) -> Results:
         results = Results()
-        for start in range(0, len(found), step):
-            batch = delivered(INFERENCE_RESULTS, *found[start : start + step])
-            await results.aggregator.gather(batch)
+        for start in range(0, len(both), step):
+            await results.gather(*both[start : start + step])
         return results
 
     one_by_one, in_batches = asyncio.run(gather(1)), asyncio.run(gather(size))
     assert one_by_one.heads == in_batches.heads
     assert one_by_one.rows == in_batches.rows
-    head = in_batches.videos.head("a")
-    assert head is not None
-    assert in_batches.videos.count("a", head) == total
+    for video_id in ("a", "b"):
+        head = in_batches.videos.head(video_id)
+        assert head is not None
+        assert in_batches.videos.count(video_id, head) == total
     assert in_batches.announced() == [], "nobody has said how many frames there are"
+
+
+async def test_videos_of_several_partitions_that_come_in_one_batch_are_all_complete(
+    results: Results,
+) -> None:
+    await results.receive([split_ended("a"), split_ended("b")])
+    await results.gather(frames_detected("a", 0, 5, 10), frames_detected("b", 0, 5, 10))
+    assert sorted(each.video_id for each in results.announced()) == ["a", "b"]
 
 
 async def test_nothing_is_announced_before_the_rows_are_durable(results: Results) -> None:
@@ -193,7 +202,7 @@ async def test_the_sentence_of_many_lost_frames_stays_short(results: Results) ->
 
 async def test_a_frame_that_is_not_sampled_is_refused(results: Results) -> None:
     with pytest.raises(Malformed):
-        await results.aggregator.gather(one(INFERENCE_RESULTS, frames_detected("a", 7)))
+        await results.gather(frames_detected("a", 7))
     assert results.rows == {}
 
 
@@ -201,5 +210,5 @@ async def test_progress_is_noted_best_effort(results: Results) -> None:
     await results.receive([frames_detected("a", 0, 5), frames_detected("b", 0)])
     assert results.aggregator.received == {("a", 1): 2, ("b", 1): 1}
     await results.receive([split_ended("b", sampled=1)])
-    await results.aggregator.end_splits(one(VIDEO_SPLITS, split_ended("a", sampled=2)))
+    await results.end_split(split_ended("a", sampled=2))
     assert results.aggregator.received == {}, "what is complete has been said already"

@@ -10,10 +10,12 @@ import pytest
 from app.domain.documents import deleted_object, detection_object, failed_object, input_object
 from app.domain.failures import failure
 from app.domain.messages import Message, VideoEnded
+from app.durable_table import on_behalf_of
 from app.errors import Unavailable
 from app.topics import VIDEO_RESULTS
 from tests.support.examples import asked, frames_detected, split_ended, video_ended
-from tests.support.results import Results, one
+from tests.support.results import Results
+from tests.support.streams import delivered
 
 COMPLETE: list[Message] = [split_ended("a"), frames_detected("a", 0, 5, 10)]
 
@@ -73,15 +75,15 @@ async def test_a_message_that_comes_again_changes_nothing(results: Results) -> N
     await results.act()
     before = dict(results.heads)
     del results.worker.s3.buckets["videos"][detection_object("a")]
-    await results.outbox.act(one(VIDEO_RESULTS, video_ended("a")))
+    await results.act(video_ended("a"))
     assert results.heads == before
     assert results.worker.s3.objects("videos") == {}
 
 
 async def test_nothing_is_written_of_a_video_that_is_not_complete_or_not_known(results: Results) -> None:
     await results.receive([split_ended("a"), frames_detected("a", 0)])
-    await results.outbox.act(one(VIDEO_RESULTS, video_ended("a")))
-    await results.outbox.act(one(VIDEO_RESULTS, video_ended("nobody")))
+    await results.act(video_ended("a"))
+    await results.act(video_ended("nobody"))
     assert results.worker.s3.objects("videos") == {}
 
 
@@ -104,10 +106,10 @@ async def test_a_put_that_failed_is_done_again_from_the_same_rows(results: Resul
     await results.receive(COMPLETE)
     results.worker.s3.is_away = True
     with pytest.raises(Unavailable):
-        await results.outbox.act(one(VIDEO_RESULTS, video_ended("a")))
+        await results.act(video_ended("a"))
     assert len(results.rows) == 3
     results.worker.s3.is_away = False
-    await results.act()
+    await results.act(video_ended("a"))
     assert len(results.document(detection_object("a"))["prediction"]) == 3
 
 
@@ -115,7 +117,9 @@ async def test_what_was_stored_but_not_cleared_is_cleared_without_another_put(re
     await results.receive(COMPLETE)
     head = results.videos.head("a")
     assert head is not None
-    results.videos.put_head("a", msgspec.structs.replace(head, state="stored"))
+    (ended,) = delivered(VIDEO_RESULTS, video_ended("a"))
+    with on_behalf_of(ended.event):
+        results.videos.put_head("a", msgspec.structs.replace(head, state="stored"))
     await results.act()
     assert results.worker.s3.objects("videos") == {}
     assert results.rows == {}
@@ -207,12 +211,12 @@ async def test_another_try_that_begins_while_rows_are_cleared_keeps_its_frames(r
 async def test_only_an_old_tombstone_is_removed(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     await results.receive(COMPLETE)
     await results.act()
-    expired = one(VIDEO_RESULTS, VideoEnded("a", "expired", 1))
-    await results.outbox.act(expired)
+    expired = VideoEnded("a", "expired", 1)
+    await results.act(expired)
     assert list(results.heads) == [b"a"]
     later = time.time() + (results.worker.settings.tombstone_days + 1) * 86400
     assert results.videos.tombstones_before(time.time() - 1) == []
     assert results.videos.tombstones_before(later) == [("a", 1)]
     monkeypatch.setattr(time, "time", lambda: later)
-    await results.outbox.act(expired)
+    await results.act(expired)
     assert results.heads == {}

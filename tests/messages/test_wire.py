@@ -9,10 +9,12 @@ import pytest
 from app.clients.video_records import to_claimed, to_video
 from app.domain.documents import failed_document, ready_document
 from app.domain.messages import FrameResult, Message, ModelFacts, VideoFacts, decode, encode
-from app.topics import STREAMS
+from app.durable_table import on_behalf_of
+from app.topics import STREAMS, VIDEO_RESULTS
 from app.worker import Worker
 from tables.videos import Head, Videos
 from tests.messages.recorded import FAILURE, FOLDER, KEPT, MESSAGES, MODEL, OPTIONS, VIDEO, VIDEO_ID, read
+from tests.support.streams import event
 from tests.support.workers import MemoryWorker
 
 CONTRACTS = {contract.name: contract for contract in STREAMS}
@@ -60,7 +62,8 @@ def test_a_recorded_value_is_read(name: str) -> None:
 
 def test_recorded_bits_are_read() -> None:
     videos = Videos(cast("Worker[Any]", MemoryWorker()))
-    videos.table[f"{VIDEO_ID}/000000".encode()] = (FOLDER / "table_videos_bits.msgpack").read_bytes()
+    with on_behalf_of(event(VIDEO_RESULTS, b"")):
+        videos.table[f"{VIDEO_ID}/000000".encode()] = (FOLDER / "table_videos_bits.msgpack").read_bytes()
     assert list(videos.present(VIDEO_ID, Head(attempt=2, chunks=1))) == [0, 1, 2, 8]
     assert list(videos.present(VIDEO_ID, Head(attempt=3, chunks=1))) == [], "of another attempt"
 

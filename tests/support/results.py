@@ -7,9 +7,9 @@ import msgspec
 
 from agents.result_aggregator import Aggregator
 from agents.s3_outbox import S3Outbox
-from app.delivery import Delivered
 from app.domain.messages import FramesDetected, Message, SplitEnded, VideoEnded
-from app.topics import INFERENCE_RESULTS, VIDEO_RESULTS, VIDEO_SPLITS, Contract
+from app.durable_table import on_behalf_of
+from app.topics import INFERENCE_RESULTS, VIDEO_RESULTS, VIDEO_SPLITS
 from app.worker import Worker
 from tables.frames import Frames
 from tables.videos import Videos
@@ -30,19 +30,33 @@ class Results:
         self._acted = 0
 
     async def receive(self, messages: Sequence[Message]) -> None:
-        """Let the aggregator handle messages, in batches of one topic as they come."""
+        """Let the aggregator handle messages, one by one as they come."""
         for message in messages:
             if isinstance(message, FramesDetected):
-                await self.aggregator.gather(delivered(INFERENCE_RESULTS, message))
+                await self.gather(message)
             elif isinstance(message, SplitEnded):
-                await self.aggregator.end_splits(delivered(VIDEO_SPLITS, message))
+                await self.end_split(message)
 
-    async def act(self) -> None:
-        """Let the S3 outbox handle what the aggregator has published since the last time."""
+    async def gather(self, *messages: FramesDetected) -> None:
+        """Let the aggregator handle one batch."""
+        batch = delivered(INFERENCE_RESULTS, *messages)
+        with on_behalf_of(batch[-1].event):  # the current one is the last that was received
+            await self.aggregator.gather(batch)
+
+    async def end_split(self, message: SplitEnded) -> None:
+        """Let the aggregator handle the end of a split."""
+        batch = delivered(VIDEO_SPLITS, message)
+        with on_behalf_of(batch[-1].event):
+            await self.aggregator.end_splits(batch)
+
+    async def act(self, *messages: VideoEnded) -> None:
+        """Let the S3 outbox handle these, or what the aggregator has published since the last time."""
         ended = self.publisher.of(VIDEO_RESULTS)
         new, self._acted = ended[self._acted :], len(ended)
-        for message in new:
-            await self.outbox.act(delivered(VIDEO_RESULTS, message))
+        for message in messages or new:
+            batch = delivered(VIDEO_RESULTS, message)
+            with on_behalf_of(batch[-1].event):
+                await self.outbox.act(batch)
 
     def announced(self) -> list[VideoEnded]:
         return self.publisher.of(VIDEO_RESULTS)
@@ -57,8 +71,3 @@ class Results:
     @property
     def heads(self) -> MemoryTable:
         return cast("MemoryTable", self.videos.table)
-
-
-def one(contract: Contract[Any], message: Message) -> Sequence[Delivered[Any]]:
-    """One message, as a handler gets it."""
-    return delivered(contract, message)

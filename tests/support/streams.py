@@ -39,18 +39,21 @@ def event(
     offset: int = 0,
     key: bytes | None = b"a",
     headers: dict[str, bytes] | None = None,
+    partition: int = 0,
 ) -> StreamEvent:
     """A message of a topic, as delivered."""
     value = message if isinstance(message, bytes) or message is None else encode(message)
-    return StreamEvent(StreamMessage(contract.name, 0, offset, key, value, headers or {}))
+    return StreamEvent(StreamMessage(contract.name, partition, offset, key, value, headers or {}))
 
 
 def delivered(contract: Contract[M], *messages: M) -> list[Delivered[M]]:
-    """Messages of one topic, as a handler gets them."""
-    return [
-        Delivered(each, each.video_id.encode(), event(contract, each, offset=offset))
-        for offset, each in enumerate(messages)
-    ]
+    """Messages of one topic, as a handler gets them; each video has its partition."""
+    batch = []
+    for offset, each in enumerate(messages):
+        key = each.video_id.encode()
+        delivered = event(contract, each, offset=offset, key=key, partition=sum(key) % 2)
+        batch.append(Delivered(each, key, delivered))
+    return batch
 
 
 class Stream:

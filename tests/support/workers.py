@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
 
+from faust.streams import current_event
+
 from app.clients.mongo import Mongo
 from app.clients.runner_records import RunnerRecords
 from app.clients.storage import Storage
@@ -13,17 +15,40 @@ from tests.support.fakes import MemoryDocuments, MemoryS3
 
 
 class MemoryTable(dict[bytes, bytes]):
-    """A table in memory; `is_durable` says whether everything written was waited for."""
+    """A table in memory. Like the real one it looks only into the partition of the current event.
 
-    is_durable = True
+    Attributes:
+        is_durable: whether everything written was waited for.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_durable = True
+        self._partitions: dict[bytes, int] = {}
 
     def __setitem__(self, key: bytes, value: bytes) -> None:
+        partition = _current_partition()
+        assert partition is not None, "tables are written only while an event is handled"
         self.is_durable = False
+        self._partitions[key] = partition
         super().__setitem__(key, value)
+
+    def get(self, key: bytes, default: Any = None) -> Any:  # noqa: ANN401  # as a dict's
+        partition = _current_partition()
+        is_elsewhere = partition is not None and self._partitions.get(key) != partition
+        return default if is_elsewhere else super().get(key, default)
+
+    def pop(self, key: bytes, default: Any = None) -> Any:  # noqa: ANN401  # as above
+        return default if self.get(key) is None else super().pop(key)
 
     async def durable(self) -> None:
         await asyncio.sleep(0)
         self.is_durable = True
+
+
+def _current_partition() -> int | None:
+    event = current_event()
+    return None if event is None else event.message.partition
 
 
 class MemoryMongo:
@@ -75,7 +100,7 @@ class MemoryWorker:
     def __post_init__(self) -> None:
         self.clients = Clients(memory_records(self.mongo), Storage(self.s3, "videos"))
 
-    def Table(self, _name: str, **_options: object) -> MemoryTable:  # noqa: N802  # as Faust calls it
+    def durable_table(self, _name: str, *, description: str) -> MemoryTable:  # noqa: ARG002
         return MemoryTable()
 
     def stream_topic(self, *_contracts: object) -> None:

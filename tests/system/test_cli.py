@@ -107,7 +107,7 @@ def test_a_demo_beside_a_running_stack_uses_it_and_leaves_it_running(
         assert stack.stdout.readline().startswith("Kadr is running")
         assert run(environment, "demo", folder=tmp_path).startswith("shapes.mp4: 640x360, 6.0 s, 150 frames")
         assert "ready" in run(environment, "submit", "--wait", "data/demo/shapes.mp4", folder=tmp_path)
-        assert run(environment, "status", folder=tmp_path).count("ready") == 2
+        assert run(environment, "status", folder=tmp_path).count("Result saved") == 2
         assert run(environment, "rejected", "list", folder=tmp_path) == ""
         assert stack.poll() is None
         assert run(environment, "down", folder=tmp_path).startswith("Stopped")
