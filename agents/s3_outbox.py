@@ -146,9 +146,12 @@ class S3Outbox:
             received_frames=head.total,
         )
         if moved:
-            record = await self.worker.clients.records.get(video_id)
-            took = (now - record.created_at).total_seconds() if record else 0.0
-            logger.info("video is ready", extra={"video_id": video_id, "seconds": round(took, 3)})
+            seconds = await self._seconds_since_accepted(video_id)
+            logger.info("video is ready", extra={"video_id": video_id, "seconds": seconds})
+
+    async def _seconds_since_accepted(self, video_id: str) -> float | None:
+        record = await self.worker.clients.records.get(video_id)
+        return record and round((datetime.now(UTC) - record.created_at).total_seconds(), 3)
 
     async def _write_failure(self, delivered: Delivered[VideoEnded], head: Head) -> None:
         video_id = delivered.message.video_id
@@ -160,8 +163,10 @@ class S3Outbox:
             content_type=JSON_TYPE,
         )
         status: Status = "cancelled" if head.state == "cancelled" else "failed"
-        if await self.worker.clients.records.advance(video_id, head.attempt, status, error=error):
-            logger.info("video has failed", extra={"video_id": video_id, "code": error.code})
+        await self.worker.clients.records.advance(video_id, head.attempt, status, error=error)
+        seconds = await self._seconds_since_accepted(video_id)
+        fields = {"video_id": video_id, "code": error.code, "seconds": seconds}
+        logger.info("video has failed", extra=fields)
         await self._clear(delivered, head)
 
     async def _delete(self, delivered: Delivered[VideoEnded], head: Head) -> None:

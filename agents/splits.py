@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -140,6 +141,11 @@ class Splits:
             split = OpenSplit(record, ConfirmedPrefix(0 if record.only else record.split_frames))
             self.open[record.video_id] = split
             split.task = asyncio.create_task(self._work(split))
+            # Not in `_work`: a task that is cancelled before it begins runs none of its code.
+            split.task.add_done_callback(partial(self._close, record.video_id))
+
+    def _close(self, video_id: str, _task: asyncio.Task[None]) -> None:
+        self.open.pop(video_id, None)
 
     async def _work(self, split: OpenSplit) -> None:
         """Work on one video, whatever happens to it; never raises but when cancelled."""
@@ -162,8 +168,6 @@ class Splits:
             raise
         except Exception as error:  # noqa: BLE001 - a send that failed for good, or our own mistake
             await self._worker.stop_unsafe(f"splitting {record.video_id} failed", error)
-        finally:
-            self.open.pop(record.video_id, None)
 
     async def _give_up_or_back(self, split: OpenSplit, crash: DecoderCrashed) -> None:
         """Let a video fail whose children have died too often, else let anybody try again."""

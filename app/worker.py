@@ -181,7 +181,7 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
         set_up_logs(self.role, self.settings)  # the worker that started us has put its own handlers there
         describe_settings(self.role, self.settings)
         try:
-            self.broker = await self._open.enter_async_context(await self._reach_kafka())
+            self.broker = await self._reach_kafka()
             await self.broker.ensure_topics(
                 required_topics(self.settings) | self._changelogs(),
                 replication_factor=self.settings.topic_replication_factor,
@@ -204,13 +204,12 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
         partitions = self.settings.video_partitions
         return {table.changelog_topic_name: (partitions, CHANGELOG) for table in self.tables.values()}
 
-    async def _reach_kafka(self) -> AbstractAsyncContextManager[Broker]:
+    async def _reach_kafka(self) -> Broker:
         said = False
         while True:
             try:
-                async with open_broker(self.settings.kafka_bootstrap_servers) as broker:
-                    await broker.ping()
-                return open_broker(self.settings.kafka_bootstrap_servers)
+                broker = open_broker(self.settings.kafka_bootstrap_servers)
+                return await self._open.enter_async_context(broker)
             except RetryLater as error:
                 if not said:
                     logger.warning("waiting: %s", error, extra={"service": "Kafka"})

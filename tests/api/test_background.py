@@ -40,6 +40,7 @@ async def test_a_service_that_is_away_does_not_end_it() -> None:
         await asyncio.wait_for(is_back.wait(), 5)
 
 
+@pytest.mark.usefixtures("expects_errors")
 async def test_a_mistake_of_ours_ends_the_process(caplog: pytest.LogCaptureFixture) -> None:
     crashed = asyncio.Event()
 

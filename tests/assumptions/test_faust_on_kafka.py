@@ -10,6 +10,7 @@ import pytest
 
 from app.clients.broker import Broker, Partition
 from app.delivery import Delivered
+from app.errors import Unavailable
 from app.publishing import Publisher
 from tests.assumptions.conftest import Role, Running, end, gap, until
 
@@ -160,6 +161,35 @@ async def test_partitions_of_all_topics_of_a_role_go_together_and_what_was_in_ha
                 return len(committed) == 4 and set(committed.values()) == {1}
 
             await until(is_committed)
+    assert one.worker._stopping_unsafe is two.worker._stopping_unsafe is False
+
+
+async def test_what_was_given_up_at_a_rebalance_comes_again_also_to_the_worker_that_keeps_its_partition(
+    role: Role, broker: Broker, tmp_path: Path
+) -> None:
+    """Both workers wait for the world while the second one joins; what was in hand is not handled there."""
+    is_away = True
+
+    async def wait(_batch: Sequence[Delivered[Any]]) -> None:
+        if is_away:
+            raise Unavailable("S3", "the test took it away")
+
+    for partition in (0, 1):
+        await role.send(role.gaps, *(gap(f"p{partition}", n) for n in range(3)), partition=partition)
+    async with role.running(wait, datadir=tmp_path / "one", up_to=1) as one:
+        await until(lambda: len(role.delivered) >= 1)
+        async with role.running(wait, datadir=tmp_path / "two", up_to=1) as two:
+            await until(lambda: len(one.worker.assigned_streams()) == len(two.worker.assigned_streams()) == 2)
+            role.delivered.clear()
+            is_away = False
+
+            async def is_committed() -> bool:
+                committed = await broker.committed(role.group)
+                return committed == {Partition(role.gaps.name, number): 3 for number in (0, 1)}
+
+            await until(is_committed)
+    wanted = {(role.gaps.name, partition, offset) for partition in (0, 1) for offset in range(3)}
+    assert set(role.delivered) == wanted, "each was handled after the partitions were given out anew"
     assert one.worker._stopping_unsafe is two.worker._stopping_unsafe is False
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
 from faust.streams import current_event
@@ -80,6 +81,7 @@ class Clients:
     detector: Any = None
     outbox: Any = None
     pool: Any = None
+    work_folder: Path | None = None  # the system's own
 
 
 @dataclass

@@ -1,0 +1,249 @@
+"""A video becomes tasks, from where the broker has confirmed them; its end is told once all are there."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+
+from agents import splits as splits_stage
+from agents.splits import TRIES, Splits
+from app.backpressure import Backlog, Gate
+from app.clients.runner_records import Record
+from app.decoding.process import DecoderCrashed
+from app.decoding.protocol import Job, frame_key
+from app.domain.failures import failure
+from app.domain.messages import Failure, VideoFacts
+from app.topics import INFERENCE_TASKS, VIDEO_SPLITS
+from app.worker import Worker
+from tests.support.examples import asked, facts
+from tests.support.streams import KeptPublisher
+from tests.support.workers import MemoryWorker
+
+
+class Child:
+    """A decoding child that gives so many frames and then ends as it was told."""
+
+    def __init__(self, job: Job, pool: "Pool") -> None:
+        self.outcome: VideoFacts | Failure | None = None
+        self._job, self._pool = job, pool
+
+    async def frames(self) -> AsyncIterator[tuple[bytes, bytes, int]]:
+        job, stride = self._job, self._job.options.vid_stride
+        wanted = job.only or [index * stride for index in range(job.start_index, self._pool.sampled)]
+        for count, number in enumerate(wanted):
+            if self._pool.crash_after == count:
+                raise DecoderCrashed("decoder_memory", "was ended by SIGKILL")
+            await self._pool.may_decode.wait()
+            yield frame_key(job.video_id, job.attempt, number), b"task", number // stride
+        if self._pool.crash_after == len(wanted):
+            raise DecoderCrashed("decoder_memory", "was ended by SIGKILL")
+        self.outcome = self._pool.outcome or facts(self._pool.sampled)
+
+
+class Pool:
+    """Decoding children in memory.
+
+    Attributes:
+        crash_after: frames after which each child dies; None means never.
+        outcome: how decoding ends, if not well.
+        jobs: what the children were told.
+    """
+
+    def __init__(self) -> None:
+        self.sampled = 3
+        self.crash_after: int | None = None
+        self.outcome: Failure | None = None
+        self.jobs: list[Job] = []
+        self.may_decode = asyncio.Event()
+        self.may_decode.set()
+        self.open = 0
+
+    @asynccontextmanager
+    async def decode(self, job: Job) -> AsyncIterator[Child]:
+        self.jobs.append(job)
+        self.open += 1
+        try:
+            yield Child(job, self)
+        finally:
+            self.open -= 1
+
+
+class Runner:
+    """Splits on records, storage and children in memory."""
+
+    def __init__(self) -> None:
+        self.worker, self.pool, self.publisher = MemoryWorker(), Pool(), KeptPublisher()
+        self.worker.clients.pool = self.pool
+        self.records = self.worker.clients.records
+        self.gate = Gate(self._look, bound=1000)
+        self.splits = Splits(cast("Worker[Any]", self.worker), self.gate)
+        self.splits._publisher = self.publisher
+
+    async def _look(self) -> Backlog:
+        return Backlog(0, 1)
+
+    async def accept(self, video_id: str = "a", *, has_input: bool = True) -> None:
+        request = asked(video_id)
+        if has_input:
+            storage = self.worker.clients.storage
+            await storage.put("videos", request.object, b"bytes", content_type="video/mp4")
+        await self.records.accept(request)
+        self.splits.look_at(video_id)
+
+    async def record(self, video_id: str = "a") -> Record:
+        record = await self.records.get(video_id)
+        assert record is not None
+        return record
+
+    @property
+    def frames(self) -> list[str]:
+        return [key for topic, key, _ in self.publisher.published if topic == INFERENCE_TASKS.name]
+
+    @property
+    def ends(self) -> list[str]:
+        return [each.kind for each in self.publisher.of(VIDEO_SPLITS)]
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not is_so():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+async def runner(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Runner]:
+    monkeypatch.setattr(splits_stage, "LOOK_EVERY", 0.005)
+    monkeypatch.setattr(splits_stage, "RENEW_EVERY", 0.005)
+    monkeypatch.setattr(splits_stage, "PAUSE", 0.005)
+    made = Runner()
+    tasks = [asyncio.create_task(made.gate.run()), asyncio.create_task(made.splits.run())]
+    yield made
+    for task in tasks:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    assert made.pool.open == 0, "no child outlives its split"
+
+
+async def test_a_video_becomes_a_task_for_each_frame_and_then_its_end(runner: Runner) -> None:
+    await runner.accept()
+    await until(lambda: runner.ends == ["split"] and not runner.splits.open)
+    assert [key for _, key, _ in runner.publisher.published] == ["a/1/0", "a/1/5", "a/1/10", "a"]
+    record = await runner.record()
+    assert (record.split_ended, record.total_frames, record.video) == (True, 3, facts(3))
+
+
+async def test_several_videos_are_open_at_once(runner: Runner) -> None:
+    runner.pool.may_decode.clear()
+    for number in range(3):
+        await runner.accept(f"v{number}")
+    await until(lambda: runner.pool.open == 3)
+    runner.pool.may_decode.set()
+    await until(lambda: runner.ends == ["split"] * 3)
+
+
+async def test_a_split_goes_on_where_the_broker_has_confirmed(runner: Runner) -> None:
+    runner.pool.sampled = 5
+    runner.pool.crash_after = 2
+    await runner.accept()
+    await until(lambda: len(runner.pool.jobs) == 1 and len(runner.frames) == 2)
+    await until(lambda: len(runner.pool.jobs) >= 2)
+    assert runner.pool.jobs[1].start_index == 2
+    await until(lambda: runner.ends == ["split"])
+    assert runner.frames == [f"a/1/{number}" for number in (0, 5, 10, 15, 20)]
+
+
+async def test_a_video_whose_children_die_four_times_fails_with_how_they_died(runner: Runner) -> None:
+    runner.pool.crash_after = 0
+    await runner.accept()
+    await until(lambda: runner.ends == ["failed"] and not runner.splits.open)
+    assert len(runner.pool.jobs) == TRIES
+    record = await runner.record()
+    assert record.status == "failed"
+    assert record.error is not None
+    assert record.error.code == "decoder_memory"
+
+
+async def test_a_world_that_is_away_is_no_death_of_a_child(runner: Runner) -> None:
+    runner.worker.s3.is_away = False
+    await runner.worker.clients.storage.put("videos", "input/a.mp4", b"bytes", content_type="video/mp4")
+    runner.worker.s3.is_away = True
+    await runner.records.accept(asked("a"))
+    waits = [0]
+    release = runner.records.release_split
+
+    async def count(record: Record, split_frames: int) -> bool:
+        waits[0] += 1
+        return await release(record, split_frames)
+
+    runner.records.release_split = count  # type: ignore[method-assign]  # to count
+    await until(lambda: waits[0] > TRIES)
+    runner.worker.s3.is_away = False
+    await until(lambda: runner.ends == ["split"])
+    assert (await runner.record()).split_tries == 1
+
+
+async def test_a_video_whose_file_is_gone_fails(runner: Runner) -> None:
+    await runner.accept(has_input=False)
+    await until(lambda: runner.ends == ["failed"])
+    (ended,) = runner.publisher.of(VIDEO_SPLITS)
+    assert ended.error == failure("input_missing")
+
+
+async def test_what_is_no_video_fails_with_its_reason(runner: Runner) -> None:
+    runner.pool.sampled, runner.pool.outcome = 0, failure("not_a_video")
+    await runner.accept()
+    await until(lambda: runner.ends == ["failed"] and not runner.splits.open)
+    assert (await runner.record()).error == failure("not_a_video")
+
+
+async def test_a_cancelled_video_stops_at_once_and_nothing_more_of_it_is_told(runner: Runner) -> None:
+    runner.pool.may_decode.clear()
+    await runner.accept()
+    await until(lambda: runner.pool.open == 1)
+    await runner.records.withdraw(asked("a", "cancel"), "cancelled", None)
+    await runner.splits.stop("a")
+    runner.pool.may_decode.set()
+    assert runner.pool.open == 0
+    assert runner.splits.open == {}
+    assert (runner.frames, runner.ends) == ([], [])
+
+
+async def test_a_runner_that_does_not_hear_of_a_cancel_stops_when_it_renews_its_lease(runner: Runner) -> None:
+    runner.pool.may_decode.clear()
+    await runner.accept()
+    await until(lambda: runner.pool.open == 1)
+    await runner.records.withdraw(asked("a", "delete"), "deleted", None)
+    await until(lambda: not runner.splits.open)
+    assert (runner.frames, runner.ends) == ([], [])
+
+
+async def test_a_split_that_is_stopped_before_it_began_leaves_its_place_free(runner: Runner) -> None:
+    runner.pool.may_decode.clear()
+    await runner.records.accept(asked("a"))
+    await runner.splits._claim("a")
+    await runner.splits.stop("a")
+    assert runner.splits.open == {}
+
+
+async def test_only_the_frames_that_are_missing_are_decoded_again_and_the_facts_stay(runner: Runner) -> None:
+    await runner.accept()
+    await until(lambda: runner.ends == ["split"] and not runner.splits.open)
+    await runner.records.reopen_split("a", 1, [5])
+    await until(lambda: runner.ends == ["split", "split"] and not runner.splits.open)
+    assert runner.frames[3:] == ["a/1/5"]
+    record = await runner.record()
+    assert (record.only, record.video, record.split_frames) == (None, facts(3), 3)
+
+
+async def test_a_stop_gives_the_split_back_and_counts_no_death(runner: Runner) -> None:
+    runner.pool.may_decode.clear()
+    await runner.accept()
+    await until(lambda: runner.pool.open == 1)
+    await runner.splits.stop("a")
+    runner.pool.may_decode.set()
+    await until(lambda: runner.ends == ["split"])
+    assert (await runner.record()).split_tries == 1
