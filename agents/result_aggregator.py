@@ -13,6 +13,7 @@ from app.clients.runner_records import RunnerRecords
 from app.delivery import Delivered, Route
 from app.domain.failures import failure
 from app.domain.messages import (
+    FrameResult,
     FramesDetected,
     FramesMissing,
     SplitEnded,
@@ -96,13 +97,22 @@ class Aggregator:
         indexes = [_index(each.frame, now.vid_stride) for each in found.frames]
         if head is not None and fresh:
             self._drop_rows(found.video_id, head)
-        for each in found.frames:
-            self.frames.put(found.video_id, found.attempt, each.frame, encode(each))
+        arrived = self.videos.arrived(found.video_id, found.attempt, indexes)
+        for index, each in zip(indexes, found.frames, strict=True):
+            if index not in arrived or self._is_better(found, each):
+                self.frames.put(found.video_id, found.attempt, each.frame, encode(each))
         chunks = max(now.chunks, self.videos.add_bits(found.video_id, found.attempt, indexes))
         changed = msgspec.structs.replace(now, chunks=chunks, model=now.model or found.model)
         if changed != head:
             self.videos.put_head(found.video_id, changed)
         return changed
+
+    def _is_better(self, found: FramesDetected, result: FrameResult) -> bool:
+        """Whether a frame that came again replaces its row: only when it was an error and is none now."""
+        if result.error:
+            return False
+        row = self.frames.get(found.video_id, found.attempt, result.frame)
+        return row is not None and bool(msgspec.json.decode(row, type=FrameResult).error)
 
     def _is_past(self, head: Head, attempt: int) -> bool:
         """Whether this attempt is an old one; a deleted video takes no other ever."""

@@ -151,7 +151,9 @@ class S3Outbox:
 
     async def _seconds_since_accepted(self, video_id: str) -> float | None:
         record = await self.worker.clients.records.get(video_id)
-        return record and round((datetime.now(UTC) - record.created_at).total_seconds(), 3)
+        if record is None:
+            return None
+        return round((datetime.now(UTC) - record.created_at).total_seconds(), 3)
 
     async def _write_failure(self, delivered: Delivered[VideoEnded], head: Head) -> None:
         video_id = delivered.message.video_id

@@ -103,6 +103,12 @@ class Videos:
         """Return how many sampled frames have arrived."""
         return sum(count_bits(self.bits(video_id, head.attempt, chunk)) for chunk in range(head.chunks))
 
+    def arrived(self, video_id: str, attempt: int, indexes: list[int]) -> set[int]:
+        """Return which of these sampled frames have arrived already."""
+        chunks = {index // CHUNK for index in indexes}
+        bits = {chunk: int.from_bytes(self.bits(video_id, attempt, chunk), "little") for chunk in chunks}
+        return {index for index in indexes if bits[index // CHUNK] >> index % CHUNK & 1}
+
     def present(self, video_id: str, head: Head) -> Iterator[int]:
         """Yield the indexes of the sampled frames that have arrived, in order."""
         for chunk in range(head.chunks):

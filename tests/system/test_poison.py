@@ -2,16 +2,22 @@
 
 import asyncio
 import base64
+import json
+import os
+import subprocess
+import sys
 import uuid
-from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from app.clients.broker import SetAside, open_broker
-from app.domain.messages import FrameSampled, encode
-from app.topics import INFERENCE_TASKS, REJECTED, STREAMS
-from models.shapes import write_clip
+from app.clients.storage import open_storage
+from app.decoding.picture import encode_jpeg
+from app.domain.messages import FrameSampled, SplitEnded, VideoFacts, encode
+from app.topics import INFERENCE_TASKS, REJECTED, STREAMS, VIDEO_RESULTS, VIDEO_SPLITS
 from tests.support.pipeline import Pipeline
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
@@ -57,22 +63,61 @@ def test_poison_is_set_aside_with_its_body_and_reason(pipeline: Pipeline, topic:
     assert message.headers["code"] == "malformed"
 
 
-def test_a_picture_that_cannot_be_decoded_is_the_error_of_its_frame(
-    pipeline: Pipeline, tmp_path: Path
-) -> None:
-    write_clip(tmp_path / "clip.mp4", seed=11, frames=11, fps=25, size=(512, 288))
-    pipeline.stack.stop_program("inference")
-    try:
-        video_id = pipeline.submit(tmp_path / "clip.mp4")
-        # Ahead of the real tasks there is one for frame 5 that holds no picture: whichever comes last
-        # writes the row, so the real one is not sent at all but only this one counts after a deletion.
-        pipeline.wait_until(lambda: (pipeline.record(video_id) or {}).get("split_ended") is True, seconds=60)
-        broken = FrameSampled(video_id, 1, 5, 0.2, 512, 288, base64.b64encode(b"no JPEG").decode())
-        publish(pipeline, INFERENCE_TASKS.name, f"{video_id}/1/5".encode(), encode(broken))
-    finally:
-        pipeline.stack.start_program("inference")
+def test_a_picture_that_cannot_be_decoded_is_the_error_of_its_frame(pipeline: Pipeline) -> None:
+    # An outside producer: two frames of a video of its own, the second of them no picture.
+    video_id = str(uuid.uuid4())
+    pictures = {0: encode_jpeg(np.zeros((288, 512, 3), np.uint8)), 5: b"no JPEG"}
+    for frame, picture in pictures.items():
+        image = base64.b64encode(picture).decode()
+        task = FrameSampled(video_id, 1, frame, frame / 25, 512, 288, image)
+        publish(pipeline, INFERENCE_TASKS.name, f"{video_id}/1/{frame}".encode(), encode(task))
+    facts = VideoFacts(512, 288, 25.0, 0.4, 10, 2)
+    ended = SplitEnded(video_id, "split", 1, bucket="videos", object="elsewhere.mp4", video=facts)
+    publish(pipeline, VIDEO_SPLITS.name, video_id.encode(), encode(ended))
 
-    result = pipeline.wait_for(video_id)
+    document = stored(pipeline, f"detection/{video_id}.json")
 
-    assert result["status"] == "ready"
-    assert [frame["frame"] for frame in result["prediction"]] == [0, 5, 10]
+    assert document["status"] == "ready"
+    good, bad = document["prediction"]
+    assert (good["frame"], good["objects"], "error" in good) == (0, [], False)
+    assert (bad["frame"], bad["objects"], bad["error"]["code"]) == (5, [], "undecodable_picture")
+
+
+def test_a_message_that_was_set_aside_can_be_sent_again(pipeline: Pipeline) -> None:
+    key = str(uuid.uuid4()).encode()
+    publish(pipeline, VIDEO_RESULTS.name, key, NOT_JSON)
+
+    def positions() -> list[str]:
+        return [each.position for each in rejected(pipeline) if each.key == key]
+
+    pipeline.wait_until(lambda: len(positions()) == 1, seconds=30)
+    (first,) = positions()
+
+    run_cli(pipeline, "rejected", "resend", first)
+
+    pipeline.wait_until(lambda: len(positions()) == 1 and positions() != [first], seconds=30)
+
+
+def stored(pipeline: Pipeline, name: str) -> dict[str, Any]:
+    """Return a JSON object of the bucket `videos` once it is there."""
+
+    async def look() -> dict[str, Any] | None:
+        async with open_storage(pipeline.settings) as storage:
+            if await storage.stat("videos", name) is None:
+                return None
+            found: dict[str, Any] = json.loads(await storage.get("videos", name))
+            return found
+
+    found: list[dict[str, Any]] = []
+
+    def is_there() -> bool:
+        found.extend(filter(None, [asyncio.run(look())]))
+        return bool(found)
+
+    pipeline.wait_until(is_there, seconds=60)
+    return found[0]
+
+
+def run_cli(pipeline: Pipeline, *words: str) -> None:
+    environment = os.environ | pipeline.stack.environment()
+    subprocess.run([sys.executable, "-m", "app.cli", *words], env=environment, check=True, timeout=60)

@@ -3,17 +3,18 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from app.clients.broker import Broker, Partition, SetAside
-from app.delivery import Delivered, Route
+from app.delivery import Delivered, Delivery, Route
 from app.domain.messages import FramesMissing
-from app.errors import Malformed
+from app.errors import Malformed, Unavailable
 from app.settings import Settings
 from app.topics import VIDEO_GAPS
 from app.worker import Worker, create_worker
@@ -21,10 +22,22 @@ from tests.support.streams import event
 
 
 class KeptBroker:
-    """Keeps what is asked of it."""
+    """Keeps what is asked of it.
+
+    Attributes:
+        is_away: while it is set, pings are not answered.
+        pings: how many there were.
+    """
 
     def __init__(self) -> None:
         self.aside: list[tuple[str, SetAside]] = []
+        self.is_away = False
+        self.pings = 0
+
+    async def ping(self) -> None:
+        self.pings += 1
+        if self.is_away:
+            raise Unavailable("Kafka", "the test took it away")
 
     async def set_aside(self, topic: str, *, message: SetAside) -> None:
         self.aside.append((topic, message))
@@ -34,6 +47,23 @@ class KeptBroker:
 
     async def log_starts(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         return dict.fromkeys(partitions, 3)
+
+
+@dataclass
+class Held:
+    """An agent's delivery, what watches it, and why the process was to stop."""
+
+    worker: Worker[None]
+    delivery: Delivery
+    watching: asyncio.Task[Any] | None = None
+    stopped: list[str] = field(default_factory=list)
+
+    async def stop_unsafe(self, reason: str, error: BaseException | None = None) -> None:  # noqa: ARG002
+        self.stopped.append(reason)
+        await asyncio.Event().wait()
+
+    def watch(self) -> None:
+        self.watching = asyncio.create_task(self.worker._watch_for_ever())
 
 
 @asynccontextmanager
@@ -77,34 +107,46 @@ async def test_a_partition_goes_on_where_it_was_committed_or_where_the_log_begin
     assert await worker.first_unread() == {assigned[0]: 7, assigned[1]: 3}
 
 
-async def test_a_message_that_is_held_for_too_long_stops_the_process_and_is_accused(
-    worker: Worker[None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+async def held(worker: Worker[None], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Held]:
+    """A worker whose one agent has held a message for days."""
+
     async def handle(_batch: Sequence[Delivered[FramesMissing]]) -> None:
         """Handle by doing nothing."""
-
-    worker.deliver("agent", Route(VIDEO_GAPS, handle))
-    delivery = worker.deliveries["agent"]
-    delivery.suspects.take(["video_gaps/0/7"])
-    delivery.holding.taken["video_gaps/0/7"] = time.monotonic() - 1_000_000
-    stopped: list[str] = []
-
-    async def stop(reason: str, _error: BaseException | None = None) -> None:
-        stopped.append(reason)
-        await asyncio.Event().wait()
 
     async def at_once(_seconds: float) -> None:
         await asyncio.sleep(0)
 
-    monkeypatch.setattr(worker, "stop_unsafe", stop)
+    worker.deliver("agent", Route(VIDEO_GAPS, handle))
+    made = Held(worker, worker.deliveries["agent"])
+    made.delivery.suspects.take(["video_gaps/0/7"])
+    made.delivery.holding.taken["video_gaps/0/7"] = time.monotonic() - 1_000_000
+    monkeypatch.setattr(worker, "stop_unsafe", made.stop_unsafe)
     monkeypatch.setattr(worker, "sleep", at_once)
-    watching: asyncio.Task[Any] = asyncio.create_task(worker._watch_for_ever())
+    yield made
+    if made.watching is not None:
+        made.watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await made.watching
+
+
+async def until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not stopped:  # noqa: ASYNC110 - what is waited for has no event
+        while not is_so():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0)
-    watching.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await watching
-    assert stopped == ["agent agent has held a message for more than 300 s"]
-    delivery.suspects.put_down(["video_gaps/0/7"])  # as the loop does when it is stopped
-    assert delivery.suspects.in_hand == {"video_gaps/0/7"}
+
+
+async def test_a_message_that_is_held_for_too_long_stops_the_process_and_is_accused(held: Held) -> None:
+    held.watch()
+    await until(lambda: bool(held.stopped))
+    assert held.stopped == ["agent agent has held a message for more than 300 s"]
+    held.delivery.suspects.put_down(["video_gaps/0/7"])  # as the loop does when it is stopped
+    assert held.delivery.suspects.in_hand == {"video_gaps/0/7"}
+
+
+async def test_a_broker_that_is_away_is_an_excuse(broker: KeptBroker, held: Held) -> None:
+    broker.is_away = True
+    held.watch()
+    await until(lambda: held.delivery.holding.held(time.monotonic()) < 300)
+    assert held.stopped == []
+    assert broker.pings == 1
