@@ -108,11 +108,14 @@ class Aggregator:
         return changed
 
     def _is_better(self, found: FramesDetected, result: FrameResult) -> bool:
-        """Whether a frame that came again replaces its row: only when it was an error and is none now."""
-        if result.error:
-            return False
+        """Whether a frame that came again is to be written: an error gives way to a result.
+
+        A row may be missing although its bit is set: after a crash that only the bit's changelog survived.
+        """
         row = self.frames.get(found.video_id, found.attempt, result.frame)
-        return row is not None and bool(msgspec.json.decode(row, type=FrameResult).error)
+        if row is None:
+            return True
+        return not result.error and bool(msgspec.json.decode(row, type=FrameResult).error)
 
     def _is_past(self, head: Head, attempt: int) -> bool:
         """Whether this attempt is an old one; a deleted video takes no other ever."""

@@ -38,6 +38,9 @@ RENEW_EVERY: Final = 2.0
 TRIES: Final = 4
 """Children that may die on one video; a crash may be an accident, four are a property of the video."""
 
+PARK_AFTER: Final = 64
+"""Frames that a video has in any case before it makes room: a clip is done before that."""
+
 PAUSE: Final = 2.0
 """Seconds before a split is given back after the world was away."""
 
@@ -134,7 +137,7 @@ class Splits:
             return None
 
     async def _claim(self, first: str | None) -> None:
-        room = self._worker.settings.open_videos - len(self.open)
+        room = self._worker.settings.open_videos - len(self.open) or await self._make_room()
         for record in await self._worker.clients.records.claim_splits(room, first=first):
             if record.video_id in self.open:
                 continue  # our own lease ran out while we were frozen: the old task will notice
@@ -146,6 +149,22 @@ class Splits:
 
     def _close(self, video_id: str, _task: asyncio.Task[None]) -> None:
         self.open.pop(video_id, None)
+
+    async def _make_room(self) -> int:
+        """Park the video that has had the most frames, if one with far fewer waits; return the room made.
+
+        A parked video is decoded from its start again, up to where it was. It is parked only after it has
+        had twice as much as the one that waits, so each video is parked at doubling lengths, and all of
+        that together costs no more than decoding it once.
+        """
+        most = max(self.open.values(), key=_share)
+        least = await self._worker.clients.records.least_waiting()
+        if least is None or most.task is None or _share(most) < PARK_AFTER + 2 * least:
+            return 0
+        logger.info("split parked", extra={"video_id": most.record.video_id, "frames": _share(most)})
+        most.task.cancel()
+        await asyncio.wait([most.task])
+        return 1
 
     async def _work(self, split: OpenSplit) -> None:
         """Work on one video, whatever happens to it; never raises but when cancelled."""
@@ -245,7 +264,7 @@ class Splits:
         )
         async with self._worker.clients.pool.decode(job) as decoding:
             async for key, value, _index in decoding.frames():
-                await self._gate.admit(split.prefix.count + split.prefix.unconfirmed)
+                await self._gate.admit(_share(split))
                 sent = await self._publisher.send(INFERENCE_TASKS, key=key, value=value, headers=stride)
                 split.prefix.add(asyncio.ensure_future(sent))
                 split.sent += 1
@@ -291,6 +310,11 @@ def ended_of(
         error=error or record.error,
         round=checks,
     )
+
+
+def _share(split: OpenSplit) -> int:
+    """Return how many frames of a video were sent, earlier ones included."""
+    return split.prefix.count + split.prefix.unconfirmed
 
 
 async def _quietly(call: Any) -> None:  # noqa: ANN401 - a coroutine of any result

@@ -1,6 +1,7 @@
 """The command line `kadr`: starts and stops a local stack, and speaks to a running one.
 
 ======================  ==========================================================================
+`entry`                 where the process begins and ends
 `commands`              every command with its options, in a few lines each
 `exits`                 errors as one line on standard error, and the exit codes
 `terminal`              the two consoles: results on standard output, everything else beside it
@@ -14,6 +15,6 @@
 ======================  ==========================================================================
 """
 
-from app.cli.exits import main
+from app.cli.entry import main
 
 __all__ = ["main"]

@@ -1,5 +1,5 @@
 """Entry: `python -m app.cli` is `kadr`, also where the project is not installed."""
 
-from app.cli.exits import main
+from app.cli.entry import main
 
 main()

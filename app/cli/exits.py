@@ -12,14 +12,12 @@
 ====  ==================================================================================================
 """
 
-import logging
 import os
 import sys
-from collections.abc import Sequence
 from typing import Final
 
 from pydantic import ValidationError
-from typer.exceptions import Abort, TyperException
+from typer.exceptions import TyperException
 
 from app.errors import EXIT_MISCONFIGURED, KadrError, Misconfigured, Rejected, RetryLater
 
@@ -42,29 +40,6 @@ class VideoFailed(KadrError):
 
     def __init__(self, video_id: str, reason: str) -> None:
         super().__init__(f"the video {video_id} failed: {reason}")
-
-
-def main() -> None:
-    """Run the command line of this process."""
-    # What a library has to say of a server that is away is said by our error, in one line.
-    logging.basicConfig(level=logging.CRITICAL, handlers=[logging.NullHandler()])
-    sys.exit(run(sys.argv[1:]))
-
-
-def run(arguments: Sequence[str]) -> int:
-    """Run one command; answers the exit code."""
-    from app.cli.commands import commands  # noqa: PLC0415 - the commands raise the errors of this module
-
-    try:
-        return commands(list(arguments) or ["--help"], prog_name="kadr", standalone_mode=False) or 0
-    except (KeyboardInterrupt, Abort):
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has had enough; Python would complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
-    except (TyperException, ValidationError, KadrError, OSError) as error:
-        return say(sentence_of(error), exit_code=exit_code_of(error))
 
 
 def exit_code_of(error: Exception) -> int:

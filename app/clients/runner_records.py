@@ -24,6 +24,8 @@ from app.settings import Settings
 DATABASE: Final = "runner_db"
 COLLECTION: Final = "runner_predictions"
 
+BY_SHARE: Final = [("split_frames", 1), ("created_at", 1)]
+
 WRITTEN_ONLY: Final = ("output_s3", "ready_at")
 """Fields of a finished video that are there for people; nothing here reads them."""
 
@@ -160,7 +162,7 @@ class RunnerRecords:
             return False
 
     async def claim_splits(self, limit: int, *, first: str | None = None) -> list[Record]:
-        """Take splits that nobody works on, oldest first.
+        """Take splits that nobody works on: those with the fewest frames so far first, then the oldest.
 
         Args:
             limit: most to take.
@@ -169,15 +171,18 @@ class RunnerRecords:
         if limit <= 0:
             return []
         now = datetime.now(UTC)
-        match: Document = {"status": "processing", "split_ended": False, "split_lease_until": {"$lte": now}}
-        if first is not None:
-            match["_id"] = first
-        waiting = await self._documents.find(match, sort=[("created_at", 1)], limit=4 * limit)
+        match = _waiting(now) if first is None else _waiting(now) | {"_id": first}
+        waiting = await self._documents.find(match, sort=BY_SHARE, limit=4 * limit)
         claimed: list[Record] = []
         for document in waiting:
             if len(claimed) < limit and (record := await self._claim(document, now)):
                 claimed.append(record)
         return claimed
+
+    async def least_waiting(self) -> int | None:
+        """Return how many frames the next split to be claimed has had; None when none waits."""
+        found = await self._documents.find(_waiting(datetime.now(UTC)), sort=BY_SHARE, limit=1)
+        return _record(found[0]).split_frames if found else None
 
     async def _claim(self, document: Document, now: datetime) -> Record | None:
         match = {
@@ -279,6 +284,10 @@ async def open_runner_records(settings: Settings) -> AsyncIterator[RunnerRecords
         records = RunnerRecords(mongo, owner, settings.split_lease)
         await records.prepare()
         yield records
+
+
+def _waiting(now: datetime) -> Document:
+    return {"status": "processing", "split_ended": False, "split_lease_until": {"$lte": now}}
 
 
 def _record(document: Document) -> Record:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app.cli import exits, following
-from app.cli.exits import run
+from app.cli.entry import run
 from app.clients.kadr_api import LARGEST_NOTE
 from app.errors import EXIT_MISCONFIGURED
 

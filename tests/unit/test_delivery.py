@@ -375,3 +375,35 @@ async def test_a_handler_that_hangs_has_no_excuse(path: Path) -> None:
         await until(lambda: bool(delivery.holding.taken))
         taken = next(iter(delivery.holding.taken.values()))
         assert delivery.holding.held(taken + 1000) == 1000
+
+
+async def test_suspects_that_others_read_do_not_make_batches_small(path: Path) -> None:
+    Suspects(path).take(["video_gaps/7/1"])
+    handler, stream = Scripted(), Stream(gaps(4))
+    async with running(stream, handler.handle, path, up_to=4):
+        await until(lambda: len(stream.acknowledged) == 4)
+    assert handler.batches == [[0, 1, 2, 3]]
+
+
+async def test_a_suspect_is_handled_alone_after_everything_that_came_before_it(path: Path) -> None:
+    Suspects(path).take(["video_gaps/0/3"])
+    ours = Partition(VIDEO_GAPS.name, 0)
+    keeper, stream, started, may_end = Keeper({}), Stream(gaps(1)), asyncio.Event(), asyncio.Event()
+    order: list[str] = []
+
+    async def handle(batch: Sequence[Delivered[FramesMissing]]) -> None:
+        offset = batch[0].message.frames[0]
+        order.append(f"begin {offset}")
+        started.set()
+        await may_end.wait()
+        order.append(f"end {offset}")
+
+    async with running(stream, handle, path, keeper=keeper, in_flight=2) as delivery:
+        await started.wait()
+        delivery.forget_assignment()  # and the suspect's partition comes to us
+        keeper.unread = {ours: 3}
+        stream.put(*gaps(1, start=3))
+        await until(lambda: ours in delivery._expected)
+        may_end.set()
+        await until(lambda: len(stream.acknowledged) == 2)
+    assert order == ["begin 0", "end 0", "begin 3", "end 3"]
