@@ -22,7 +22,7 @@ from app.decoding.process import DecoderCrashed, DecodingPool
 from app.decoding.protocol import Job
 from app.domain.failures import failure
 from app.domain.messages import Failure, SplitEnded, VideoFacts
-from app.errors import Missing, RetryLater
+from app.errors import Missing, RetryLater, Unavailable
 from app.publishing import ConfirmedPrefix, Publisher
 from app.topics import INFERENCE_TASKS, STRIDE_HEADER, VIDEO_SPLITS
 from app.worker import Worker
@@ -190,7 +190,8 @@ class Splits:
 
     async def _give_up_or_back(self, split: OpenSplit, crash: DecoderCrashed) -> None:
         """Let a video fail whose children have died too often, else let anybody try again."""
-        record, tries = split.record, split.record.split_tries + 1
+        record = split.record
+        tries = 1 if split.prefix.count > record.split_frames else record.split_tries + 1
         fields = {"video_id": record.video_id, "code": crash.code, "tries": tries}
         logger.warning("decoder died: %s", crash, extra=fields)
         if tries < TRIES:
@@ -243,6 +244,8 @@ class Splits:
             except Missing:
                 await self._fail(record, failure("input_missing"))
                 return
+            except OSError as error:  # no space: others finish and give theirs back
+                raise Unavailable("the work folder", error) from error
             outcome = await self._decode(split, path)
         await split.prefix.finish()
         if isinstance(outcome, Failure):

@@ -9,6 +9,7 @@
 `app.decoding`            the child process that decodes one video, and its parent's side
 `app.delivery`            the one loop that acknowledges: retry in place, set aside or stop; never skip
 `app.work_folder`         where inputs lie while they are decoded
+`app.rejected`            what could not be processed
 `app.worker`              the Faust app of a role, which owns its clients
 `app.roles`               who runs what: one module, one Faust app, one consumer group
 `app.local`               the stack without Docker

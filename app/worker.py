@@ -24,9 +24,10 @@ from app.delivery import Delivery, Route, position_of
 from app.durable_table import CHANGELOG, DurableTable, rocksdb_options
 from app.errors import EXIT_MISCONFIGURED, EXIT_UNSAFE, Misconfigured, Rejected, RetryLater
 from app.logs import describe_settings, set_up_logs
+from app.rejected import set_aside
 from app.settings import Settings
 from app.suspects import Suspects
-from app.topics import REJECTED, STREAMS, Contract, required_topics
+from app.topics import STREAMS, Contract, required_topics
 
 logger = logging.getLogger(__name__)
 
@@ -253,9 +254,8 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
         message = event.message
         headers = {"code": reason.code, "reason": reason.reason, "time": datetime.now(UTC).isoformat()}
         body = message.value or b""
-        await self.broker.set_aside(
-            REJECTED, message=SetAside(position_of(event), message.key, bytes(body), headers)
-        )
+        kept = SetAside(position_of(event), message.key, bytes(body), headers)
+        await set_aside(self.broker, self.settings, kept)
 
     async def stop_unsafe(self, reason: str, error: BaseException | None = None) -> None:
         """Stop the process without acknowledging anything more; does not return.

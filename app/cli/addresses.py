@@ -33,12 +33,12 @@ def addresses_of(stack: LocalStack) -> Addresses:
     return Addresses(_url(None, ports.api), _url(None, ports.runner), _url(None, ports.inference))
 
 
-def find_kafka(environment: Mapping[str, str]) -> str:
-    """Kafka's address: the environment's, that of the stack that runs here, or the setting's default."""
-    named = environment.get("KAFKA_BOOTSTRAP_SERVERS")
-    if not named and local_folder(environment).is_held():
-        return f"127.0.0.1:{Ports.from_environment(environment).kafka}"
-    return named or Settings().kafka_bootstrap_servers
+def find_settings(environment: Mapping[str, str]) -> Settings:
+    """The settings that lead to the servers: those of the stack that runs here, or else the environment's."""
+    stack = LocalStack.from_environment(environment, processes=())
+    if environment.get("KAFKA_BOOTSTRAP_SERVERS") or not stack.folder.is_held():
+        return Settings()
+    return Settings.model_validate({name.lower(): value for name, value in stack.environment().items()})
 
 
 def local_folder(environment: Mapping[str, str]) -> DataFolder:

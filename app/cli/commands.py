@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from app.cli.addresses import find_addresses, find_kafka, local_folder
+from app.cli.addresses import find_addresses, find_settings, local_folder
 from app.cli.demo import check_readable, run_demo
 from app.cli.exits import EXIT_FAILED
 from app.cli.following import Followed, Follower, describe_progress, open_follower, reason_of
 from app.cli.local_stack import run_up
 from app.cli.results import list_operations, write_result
-from app.cli.set_aside import find_rejected, list_messages, list_rejected, resend_rejected, show_message
+from app.cli.set_aside import find_message, find_messages, list_messages, resend_message, show_message
 from app.cli.terminal import create_notes, create_output
 from app.clients.kadr_api import KadrApi, open_kadr_api
 from app.local.foreground import stop_running
@@ -113,7 +113,7 @@ def result(
 @rejected.command("list")
 def list_command() -> None:
     """List what is set aside, oldest first."""
-    found = asyncio.run(list_rejected(find_kafka(os.environ)))
+    found = asyncio.run(find_messages(find_settings(os.environ)))
     if found:
         create_output().print(list_messages(found))
     create_notes().print(f"{len(found)} message{'' if len(found) == 1 else 's'} set aside")
@@ -122,13 +122,13 @@ def list_command() -> None:
 @rejected.command()
 def show(position: Position) -> None:
     """Show one message: its headers and its body."""
-    show_message(asyncio.run(find_rejected(find_kafka(os.environ), position)))
+    show_message(asyncio.run(find_message(find_settings(os.environ), position)))
 
 
 @rejected.command()
 def resend(position: Position) -> None:
     """Publish one message again; it is no longer set aside."""
-    asyncio.run(resend_rejected(find_kafka(os.environ), position))
+    asyncio.run(resend_message(find_settings(os.environ), position))
     typer.echo(f"{position} is sent again.")
 
 

@@ -4,50 +4,29 @@ import typer
 from rich.table import Table
 
 from app.clients.broker import SetAside, open_broker
-from app.errors import Missing
-from app.topics import REJECTED
+from app.rejected import find_rejected, list_rejected, resend_rejected
+from app.settings import Settings
 
 SHOWN = 2000
 """Bytes of a body on a terminal; a whole one may have a megabyte."""
 
 
-async def list_rejected(servers: str) -> list[SetAside]:
-    """Return what is set aside, oldest first.
-
-    Args:
-        servers: Kafka's address.
-
-    Raises:
-        Unavailable: Kafka does not answer.
-    """
-    async with open_broker(servers) as broker:
-        # Until a first worker has started there is no such topic, and nothing in it.
-        return await broker.rejected(REJECTED) if await broker.partition_counts([REJECTED]) else []
+async def find_messages(settings: Settings) -> list[SetAside]:
+    """Return what is set aside, oldest first."""
+    async with open_broker(settings.kafka_bootstrap_servers) as broker:
+        return await list_rejected(broker)
 
 
-async def find_rejected(servers: str, position: str) -> SetAside:
-    """Return one message that is set aside.
-
-    Raises:
-        Missing: nothing with this position is.
-        Unavailable: Kafka does not answer.
-    """
-    for message in await list_rejected(servers):
-        if message.position == position:
-            return message
-    raise Missing(f"a rejected message {position}")
+async def find_message(settings: Settings, position: str) -> SetAside:
+    """Return one message that is set aside, with its body."""
+    async with open_broker(settings.kafka_bootstrap_servers) as broker:
+        return await find_rejected(broker, settings, position)
 
 
-async def resend_rejected(servers: str, position: str) -> None:
-    """Publish a message that is set aside again.
-
-    Raises:
-        Missing: nothing with this position is.
-        Unavailable: Kafka does not answer.
-    """
-    await find_rejected(servers, position)
-    async with open_broker(servers) as broker:
-        await broker.resend(REJECTED, position)
+async def resend_message(settings: Settings, position: str) -> None:
+    """Publish a message that is set aside again."""
+    async with open_broker(settings.kafka_bootstrap_servers) as broker:
+        await resend_rejected(broker, settings, position)
 
 
 def list_messages(messages: list[SetAside]) -> Table:

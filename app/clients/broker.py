@@ -16,7 +16,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from app.clients.presence import Presence
-from app.errors import Misconfigured, Missing
+from app.errors import Misconfigured
 
 REQUEST_TIMEOUT_MS: Final = 5000
 """Every call here is small; one that takes longer means that the broker is away."""
@@ -185,17 +185,10 @@ class Broker:
                         _fold(found, record)
         return list(found.values())
 
-    async def resend(self, topic: str, position: str) -> None:
-        """Publish a message that was set aside to its topic again, then write its tombstone.
-
-        Raises:
-            Missing: nothing with this position is set aside.
-        """
-        message = next((each for each in await self.rejected(topic) if each.position == position), None)
-        if message is None:
-            raise Missing(f"a rejected message {position}")
-        await self._send(position.partition("/")[0], message.key, message.body, [])
-        await self._send(topic, position.encode(), None, [])
+    async def resend(self, topic: str, message: SetAside) -> None:
+        """Publish a message that was set aside to its topic again, then write its tombstone."""
+        await self._send(message.position.partition("/")[0], message.key, message.body, [])
+        await self._send(topic, message.position.encode(), None, [])
 
     async def _send(
         self, topic: str, key: bytes | None, body: bytes | None, headers: list[tuple[str, bytes]]

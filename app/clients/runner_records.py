@@ -198,9 +198,14 @@ class RunnerRecords:
         return _record(document)
 
     async def renew_split(self, record: Record, split_frames: int) -> bool:
-        """Keep a split and note how far it is; False means that it is ours no longer."""
+        """Keep a split and note how far it is; False means that it is ours no longer.
+
+        Who gets further has not been killed by the video: only deaths at one and the same place count.
+        """
         now = datetime.now(UTC)
         fields = {"split_lease_until": now + self._lease, "split_frames": split_frames, "updated_at": now}
+        if split_frames > record.split_frames:
+            fields["split_tries"] = 1
         return await self._documents.update(self._mine(record), {"$set": fields})
 
     async def count_try(self, record: Record, change: int) -> bool:

@@ -17,6 +17,7 @@ from app.clients.broker import SetAside, open_broker
 from app.clients.storage import open_storage
 from app.decoding.picture import encode_jpeg
 from app.domain.messages import FrameSampled, SplitEnded, VideoFacts, encode
+from app.rejected import find_rejected
 from app.topics import INFERENCE_TASKS, REJECTED, STREAMS, VIDEO_RESULTS, VIDEO_SPLITS
 from tests.support.pipeline import Pipeline
 
@@ -46,6 +47,14 @@ def rejected(pipeline: Pipeline) -> list[SetAside]:
     return asyncio.run(look())
 
 
+def shown(pipeline: Pipeline, position: str) -> SetAside:
+    async def look() -> SetAside:
+        async with open_broker(pipeline.settings.kafka_bootstrap_servers) as broker:
+            return await find_rejected(broker, pipeline.settings, position)
+
+    return asyncio.run(look())
+
+
 @pytest.mark.parametrize("body", [NOT_JSON, OTHER_SHAPE, LARGE], ids=["not-json", "other-shape", "4-MB"])
 @pytest.mark.parametrize("topic", [each.name for each in STREAMS])
 def test_poison_is_set_aside_with_its_body_and_reason(pipeline: Pipeline, topic: str, body: bytes) -> None:
@@ -58,7 +67,7 @@ def test_poison_is_set_aside_with_its_body_and_reason(pipeline: Pipeline, topic:
 
     pipeline.wait_until(lambda: len(found()) == 1, seconds=30)
     (message,) = found()
-    assert message.body == body
+    assert shown(pipeline, message.position).body == body
     assert message.position.startswith(f"{topic}/")
     assert message.headers["code"] == "malformed"
 
@@ -83,9 +92,10 @@ def test_a_picture_that_cannot_be_decoded_is_the_error_of_its_frame(pipeline: Pi
     assert (bad["frame"], bad["objects"], bad["error"]["code"]) == (5, [], "undecodable_picture")
 
 
-def test_a_message_that_was_set_aside_can_be_sent_again(pipeline: Pipeline) -> None:
+@pytest.mark.parametrize("body", [NOT_JSON, LARGE], ids=["small", "4-MB"])
+def test_a_message_that_was_set_aside_can_be_sent_again(pipeline: Pipeline, body: bytes) -> None:
     key = str(uuid.uuid4()).encode()
-    publish(pipeline, VIDEO_RESULTS.name, key, NOT_JSON)
+    publish(pipeline, VIDEO_RESULTS.name, key, body)
 
     def positions() -> list[str]:
         return [each.position for each in rejected(pipeline) if each.key == key]
@@ -96,6 +106,8 @@ def test_a_message_that_was_set_aside_can_be_sent_again(pipeline: Pipeline) -> N
     run_cli(pipeline, "rejected", "resend", first)
 
     pipeline.wait_until(lambda: len(positions()) == 1 and positions() != [first], seconds=30)
+    (second,) = positions()
+    assert shown(pipeline, second).body == body
 
 
 def stored(pipeline: Pipeline, name: str) -> dict[str, Any]:
