@@ -168,7 +168,7 @@ class Splits:
 
     async def _work(self, split: OpenSplit) -> None:
         """Work on one video, whatever happens to it; never raises but when cancelled."""
-        record, records = split.record, self._worker.clients.records
+        record = split.record
         try:
             async with self._lease(split):
                 await self._split(split)
@@ -179,25 +179,28 @@ class Splits:
         except RetryLater as error:
             logger.warning("split waits: %s", error, extra={"video_id": record.video_id})
             await asyncio.sleep(PAUSE)
-            await _quietly(records.count_try(record, -1))
-            await _quietly(records.release_split(record, split.prefix.count))
+            await self._give_back(split, deaths=0)
         except asyncio.CancelledError:
-            await _quietly(records.count_try(record, -1))
-            await _quietly(records.release_split(record, split.prefix.count))
+            await self._give_back(split, deaths=0)
             raise
         except Exception as error:  # noqa: BLE001 - a send that failed for good, or our own mistake
             await self._worker.stop_unsafe(f"splitting {record.video_id} failed", error)
 
     async def _give_up_or_back(self, split: OpenSplit, crash: DecoderCrashed) -> None:
         """Let a video fail whose children have died too often, else let anybody try again."""
-        record = split.record
-        tries = 1 if split.prefix.count > record.split_frames else record.split_tries + 1
+        record, tries = split.record, _deaths_here(split) + 1
         fields = {"video_id": record.video_id, "code": crash.code, "tries": tries}
         logger.warning("decoder died: %s", crash, extra=fields)
         if tries < TRIES:
-            await _quietly(self._worker.clients.records.release_split(record, split.prefix.count))
+            await self._give_back(split, deaths=1)
         else:
             await _quietly(self._fail(record, crash.failure))
+
+    async def _give_back(self, split: OpenSplit, *, deaths: int) -> None:
+        """Let anybody go on with a video at once; what we cannot write now, the end of the lease does."""
+        tries = _deaths_here(split) + deaths
+        records = self._worker.clients.records
+        await _quietly(records.release_split(split.record, split.prefix.count, tries=tries))
 
     @asynccontextmanager
     async def _lease(self, split: OpenSplit) -> AsyncIterator[None]:
@@ -235,7 +238,7 @@ class Splits:
         if record.split_tries >= TRIES:
             await self._fail(record, failure("decoder_crashed"))
             return
-        if not await records.count_try(record, 1):
+        if not await records.count_try(record):
             raise Stopped
         with tempfile.TemporaryDirectory(dir=self._worker.clients.work_folder) as folder:
             path = Path(folder) / "input"
@@ -318,6 +321,11 @@ def ended_of(
 def _share(split: OpenSplit) -> int:
     """Return how many frames of a video were sent, earlier ones included."""
     return split.prefix.count + split.prefix.unconfirmed
+
+
+def _deaths_here(split: OpenSplit) -> int:
+    """Return how many children have died where a split began; none, if it has got any further."""
+    return 0 if split.prefix.count > split.record.split_frames else split.record.split_tries
 
 
 async def _quietly(call: Any) -> None:  # noqa: ANN401 - a coroutine of any result

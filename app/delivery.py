@@ -143,13 +143,11 @@ class Delivery:
     holding: Holding = field(default_factory=Holding)
     last_offsets: dict[Partition, int] = field(default_factory=dict)
     _expected: dict[Partition, int] = field(default_factory=dict)
-    _asked: bool = False
     _assignment: int = 0
 
     def forget_assignment(self) -> None:
-        """Ask the broker again where each partition goes on: partitions were taken away or given."""
+        """Ask the broker again where each partition goes on: partitions were taken away."""
         self._assignment += 1
-        self._asked = False
         self._expected.clear()
 
     async def run(self, stream: Any) -> None:  # noqa: ANN401 - Faust has no types
@@ -198,12 +196,11 @@ class Delivery:
         message = event.message
         partition = Partition(message.topic, message.partition)
         taken_under = self._assignment
-        if partition not in self._expected and not self._asked:
+        if partition not in self._expected:
             first_unread = await self._retrying("Kafka", self.keeper.first_unread)
             if taken_under != self._assignment:
                 return  # the answer and the event are of the past; the event will not be handled
             self._expected.update(first_unread)
-            self._asked = True
             self.suspects.expect(first_unread)
         expected = self._expected.get(partition, message.offset)
         if message.offset > expected:

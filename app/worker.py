@@ -272,9 +272,10 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
 
     def _note_assignment(self, *_args: object, **_kwargs: object) -> None:
         self.was_assigned = True
-        self._forget_assignment()
 
     def _forget_assignment(self, *_args: object, **_kwargs: object) -> None:
+        # Not when partitions are given: Faust says so after it has let the streams go on, and what came in
+        # between would be given up although nobody delivers it again.
         for delivery in self.deliveries.values():
             delivery.forget_assignment()
 

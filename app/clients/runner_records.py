@@ -208,13 +208,24 @@ class RunnerRecords:
             fields["split_tries"] = 1
         return await self._documents.update(self._mine(record), {"$set": fields})
 
-    async def count_try(self, record: Record, change: int) -> bool:
-        """Count a decoding child that is started (+1), or one that we stopped ourselves (-1)."""
-        return await self._documents.update(self._mine(record), {"$inc": {"split_tries": change}})
+    async def count_try(self, record: Record) -> bool:
+        """Count a decoding child before it is started, in case that it takes us with it."""
+        return await self._documents.update(self._mine(record), {"$inc": {"split_tries": 1}})
 
-    async def release_split(self, record: Record, split_frames: int) -> bool:
-        """Give a split back at once, to be taken up from where it is."""
-        fields = {"split_owner": None, "split_lease_until": datetime.now(UTC), "split_frames": split_frames}
+    async def release_split(self, record: Record, split_frames: int, *, tries: int) -> bool:
+        """Give a split back at once, to be taken up from where it is.
+
+        Args:
+            record: as it was claimed.
+            split_frames: how far it is.
+            tries: children that have died at this place.
+        """
+        fields = {
+            "split_owner": None,
+            "split_lease_until": datetime.now(UTC),
+            "split_frames": split_frames,
+            "split_tries": tries,
+        }
         return await self._documents.update(self._mine(record), {"$set": fields})
 
     async def end_split(self, record: Record, facts: VideoFacts) -> bool:

@@ -16,6 +16,7 @@ from app.decoding.process import DecoderCrashed
 from app.decoding.protocol import Job, frame_key
 from app.domain.failures import failure
 from app.domain.messages import Failure, VideoFacts
+from app.settings import Settings
 from app.topics import INFERENCE_TASKS, VIDEO_SPLITS
 from app.worker import Worker
 from tests.support.examples import asked, facts
@@ -36,7 +37,8 @@ class Child:
         for count, number in enumerate(wanted):
             if self._pool.crash_after == count:
                 raise DecoderCrashed("decoder_memory", "was ended by SIGKILL")
-            await self._pool.may_decode.wait()
+            if count >= self._pool.hold_at:
+                await self._pool.may_decode.wait()
             yield frame_key(job.video_id, job.attempt, number), b"task", number // stride
         if self._pool.crash_after == len(wanted):
             raise DecoderCrashed("decoder_memory", "was ended by SIGKILL")
@@ -50,6 +52,7 @@ class Pool:
         crash_after: frames after which each child dies; None means never.
         outcome: how decoding ends, if not well.
         jobs: what the children were told.
+        hold_at: frames after which each child waits until it may go on.
     """
 
     def __init__(self) -> None:
@@ -59,6 +62,7 @@ class Pool:
         self.jobs: list[Job] = []
         self.may_decode = asyncio.Event()
         self.may_decode.set()
+        self.hold_at = 0
         self.open = 0
 
     @asynccontextmanager
@@ -175,9 +179,9 @@ async def test_a_world_that_is_away_is_no_death_of_a_child(runner: Runner) -> No
     waits = [0]
     release = runner.records.release_split
 
-    async def count(record: Record, split_frames: int) -> bool:
+    async def count(record: Record, split_frames: int, *, tries: int) -> bool:
         waits[0] += 1
-        return await release(record, split_frames)
+        return await release(record, split_frames, tries=tries)
 
     runner.records.release_split = count  # type: ignore[method-assign]  # to count
     await until(lambda: waits[0] > TRIES)
@@ -247,3 +251,48 @@ async def test_a_stop_gives_the_split_back_and_counts_no_death(runner: Runner) -
     runner.pool.may_decode.set()
     await until(lambda: runner.ends == ["split"])
     assert (await runner.record()).split_tries == 1
+
+
+async def test_a_short_video_does_not_wait_for_the_long_ones_that_fill_every_place(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splits_stage, "PARK_AFTER", 4)
+    runner.worker.settings = Settings(open_videos=1)
+    runner.pool.sampled, runner.pool.hold_at = 9, 5
+    runner.pool.may_decode.clear()
+    await runner.accept("long")
+    await until(lambda: len(runner.frames) == 5)
+
+    await runner.accept("short")
+    await until(lambda: "short/1/20" in runner.frames)
+
+    assert not [key for key in runner.frames if key == "long/1/25"], "the long one gave way"
+    runner.pool.may_decode.set()
+    await until(lambda: runner.ends == ["split"] * 2)
+    assert sorted(set(runner.frames)) == sorted(f"{v}/1/{5 * n}" for v in ("long", "short") for n in range(9))
+
+
+async def test_a_long_video_is_not_parked_for_one_that_has_had_nearly_as_much(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splits_stage, "PARK_AFTER", 6)
+    runner.worker.settings = Settings(open_videos=1)
+    runner.pool.sampled, runner.pool.hold_at = 9, 5
+    runner.pool.may_decode.clear()
+    await runner.accept("first")
+    await until(lambda: len(runner.frames) == 5)
+    await runner.accept("second")
+
+    assert await runner.splits._make_room() == 0
+
+    runner.pool.may_decode.set()
+    await until(lambda: runner.ends == ["split"] * 2)
+    assert [job.video_id for job in runner.pool.jobs] == ["first", "second"]
+
+
+async def test_deaths_at_different_places_are_no_property_of_the_video(runner: Runner) -> None:
+    runner.pool.sampled, runner.pool.crash_after = 2 * TRIES + 1, 2
+    await runner.accept()
+    await until(lambda: len(runner.pool.jobs) > TRIES)
+    runner.pool.crash_after = None
+    await until(lambda: runner.ends == ["split"])
