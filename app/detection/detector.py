@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
+from msgspec import UNSET
 
 from app.detection.checkpoint import has_cuda
 from app.detection.export import load_export
@@ -20,6 +21,12 @@ from app.domain.messages import FrameResult, FrameSampled, ModelFacts, Options
 from app.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+DEMO_NOTE: Final = (
+    "the demo model is in use: it knows circles, squares and triangles only; "
+    "set another with MODEL=yolo11n.pt or MODEL=path/to/weights.pt"
+)
+"""Said in the log, by the health page and in each result, so that nobody takes it for a real model."""
 
 THREADS: Final = 3
 """Two wait in the graph for a picture each, one decodes the next meanwhile."""
@@ -60,10 +67,7 @@ async def open_detector(settings: Settings) -> AsyncIterator[Detector]:
     tune_process()
     weights = await find_weights(settings)
     if weights.is_demo:
-        logger.warning(
-            "the demo model is in use: it knows circles, squares and triangles only; "
-            "set another with MODEL=yolo11n.pt or MODEL=path/to/weights.pt"
-        )
+        logger.warning(DEMO_NOTE)
     threads = ThreadPoolExecutor(THREADS, thread_name_prefix="detector")
     try:
         yield await _opened(weights, settings, threads)
@@ -88,7 +92,8 @@ async def _opened(weights: Weights, settings: Settings, threads: Executor) -> De
 
 
 def _facts(weights: Weights, backend: str) -> ModelFacts:
-    return ModelFacts(weights.name, weights.sha256, backend, demo=weights.is_demo)
+    note = DEMO_NOTE if weights.is_demo else UNSET
+    return ModelFacts(weights.name, weights.sha256, backend, demo=weights.is_demo, note=note)
 
 
 async def _graph(weights: Weights, settings: Settings) -> tuple[OneByOne | None, str]:

@@ -64,12 +64,21 @@ class VideoFacts(Struct, frozen=True):
 
 
 class ModelFacts(Struct, frozen=True):
-    """The model that looked: its name, the SHA-256 of its weights and what runs it."""
+    """The model that looked.
+
+    Attributes:
+        name: the file's name without its ending.
+        sha256: of the weights.
+        backend: what runs it, such as `openvino f32`.
+        demo: whether it is the project's own demo model.
+        note: what a reader of its results has to know; absent mostly.
+    """
 
     name: str
     sha256: str
     backend: str
     demo: bool = False
+    note: str | UnsetType = UNSET
 
 
 class VideoAsked(Struct, frozen=True):

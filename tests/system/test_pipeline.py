@@ -52,6 +52,8 @@ def test_the_result_says_what_was_looked_at_and_by_which_model(pipeline: Pipelin
         "truncated": False,
     }
     assert result["model"]["demo"] is True
+    assert "MODEL=yolo11n.pt" in result["model"]["note"]
+    assert "MODEL=yolo11n.pt" in pipeline.page("inference", "/health")["model"]["note"]
     assert result["model"]["name"] == "demo"
     assert len(result["model"]["sha256"]) == 64
 
