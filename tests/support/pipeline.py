@@ -1,15 +1,22 @@
 """A running Kadr as a test sees it: from outside, over HTTP, and straight into Mongo, S3 and Kafka."""
 
+import asyncio
 import contextlib
+import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 import pymongo
 
+from app.clients.broker import open_broker
+from app.local.ports import free_ports
+from app.local.processes import ROLES, create_worker
 from app.local.stack import LocalStack
 from app.settings import Settings
 
@@ -82,7 +89,50 @@ class Pipeline:
         """Return what runner_db holds of a video."""
         return self.mongo["runner_db"]["runner_predictions"].find_one({"_id": video_id})
 
+    def has_no_members(self, role: str) -> bool:
+        """Return whether the broker has expelled every worker of a role."""
+
+        async def look() -> int:
+            async with open_broker(self.settings.kafka_bootstrap_servers) as broker:
+                return await broker.members(role)
+
+        return asyncio.run(look()) == 0
+
+    @contextlib.contextmanager
+    def second_workers(self) -> Iterator[None]:
+        """Run a second worker of each role, ready, until the block ends; then stop it in an orderly way."""
+        started: list[subprocess.Popen[bytes]] = []
+        environment = os.environ | self.stack.given | self.stack.environment()
+        with contextlib.ExitStack() as opened:
+            ports = opened.enter_context(free_ports())
+            for role in ROLES:
+                worker = create_worker(self.stack.folder, role, port=getattr(ports, role), name=f"{role}-2")
+                log = opened.enter_context(self.stack.folder.log(worker.name).open("wb"))
+                started.append(subprocess.Popen(worker.command, env=environment, stdout=log, stderr=log))
+                opened.callback(_end, started[-1])
+            for role in ROLES:
+                port = getattr(ports, role)
+                self.wait_until(partial(_is_ready, port), seconds=60)
+            yield
+
     def page(self, role: str, path: str) -> Any:  # noqa: ANN401 - JSON
         """Return the JSON of a worker's page."""
         port = getattr(self.stack.ports, role)
         return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=30, trust_env=False).json()
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        answer = httpx.get(f"http://127.0.0.1:{port}/health/ready", timeout=5, trust_env=False)
+    except httpx.HTTPError:
+        return False
+    return answer.status_code == httpx.codes.OK
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,107 @@
+"""A server that dies, freezes or stops while work runs loses nothing, and its absence is said plainly."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from models.shapes import write_clip
+from tests.support.pipeline import Pipeline
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
+
+FRAMES = 700
+EVERY_FIFTH = list(range(0, FRAMES, 5))
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path: Path = tmp_path_factory.mktemp("outages") / "clip.mp4"
+    write_clip(path, seed=21, frames=FRAMES, fps=25, size=(640, 360))
+    return path
+
+
+def begin(pipeline: Pipeline, clip: Path) -> str:
+    """Submit a clip and return when its frames are on their way."""
+    video_id = pipeline.submit(clip)
+    pipeline.wait_until(lambda: (pipeline.record(video_id) or {}).get("split_frames", 0) > 0, seconds=30)
+    return video_id
+
+
+def numbers_of(pipeline: Pipeline, video_id: str) -> list[int]:
+    """Return the frames of a result; while a server comes back the API may say that it is away."""
+    found: dict[str, list[int]] = {}
+
+    def is_ready() -> bool:
+        try:
+            answer = pipeline.api.get(f"/api/result_video/{video_id}")
+        except httpx.HTTPError:
+            return False
+        if answer.status_code != httpx.codes.OK or answer.json()["status"] != "ready":
+            return False
+        found["numbers"] = [frame["frame"] for frame in answer.json()["prediction"]]
+        return True
+
+    pipeline.wait_until(is_ready, seconds=150, otherwise=lambda: str(pipeline.record(video_id)))
+    return found["numbers"]
+
+
+@pytest.mark.parametrize("server", ["kafka", "mongo", "s3"])
+def test_a_killed_server_loses_no_frame(pipeline: Pipeline, clip: Path, server: str) -> None:
+    video_id = begin(pipeline, clip)
+
+    pipeline.stack.kill_program(server)
+
+    assert numbers_of(pipeline, video_id) == EVERY_FIFTH
+
+
+@pytest.mark.parametrize("role", ["runner", "inference", "results"])
+def test_a_worker_that_is_frozen_for_longer_than_its_session_loses_no_frame(
+    pipeline: Pipeline, clip: Path, role: str
+) -> None:
+    video_id = begin(pipeline, clip)
+    frozen = pipeline.stack.freeze_program(role)
+    assert frozen
+    pipeline.wait_until(lambda: pipeline.has_no_members(role), seconds=40)
+
+    pipeline.stack.thaw_program(role)
+
+    assert numbers_of(pipeline, video_id) == EVERY_FIFTH
+
+
+def test_uploads_are_accepted_while_kafka_is_away_and_become_ready_afterwards(
+    pipeline: Pipeline, clip: Path
+) -> None:
+    pipeline.stack.stop_program("kafka")
+    try:
+        video_ids = [pipeline.submit(clip) for _ in range(2)]
+        assert {pipeline.result(video_id)["status"] for video_id in video_ids} == {"new"}
+    finally:
+        pipeline.stack.start_program("kafka")
+
+    assert [numbers_of(pipeline, video_id) for video_id in video_ids] == [EVERY_FIFTH] * 2
+
+
+def test_without_mongo_an_upload_is_refused_within_three_seconds_and_says_when_to_come_back(
+    pipeline: Pipeline,
+) -> None:
+    pipeline.stack.freeze_program("mongo")
+    try:
+        answer = pipeline.api.get("/api/status/all")
+    finally:
+        pipeline.stack.thaw_program("mongo")
+
+    assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
+    assert answer.elapsed.total_seconds() < 3.5
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert int(answer.headers["retry-after"]) > 0
+
+
+def test_a_second_worker_of_each_role_may_join_and_leave_while_work_runs(
+    pipeline: Pipeline, clip: Path
+) -> None:
+    video_ids = [begin(pipeline, clip)]
+    with pipeline.second_workers():
+        video_ids.append(begin(pipeline, clip))
+
+    assert [numbers_of(pipeline, video_id) for video_id in video_ids] == [EVERY_FIFTH] * 2
