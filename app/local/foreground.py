@@ -45,8 +45,11 @@ def stop_running(data_dir: Path) -> bool:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal interrupt like Ctrl-C; for the main thread only."""
-    numbers = (signal.SIGTERM, signal.SIGHUP)
+    """Let SIGTERM and a closed terminal interrupt like Ctrl-C; for the main thread only.
+
+    SIGINT is named as well, because a shell starts what it puts into the background with it ignored.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
     try:
         yield

@@ -27,16 +27,16 @@ HEAVY = frozenset(
 )
 
 ALLOWED = {
-    "app.roles.outbox": {"faust", "aiokafka", "rocksdict", "pymongo"},
+    "app.roles.outbox": {"faust", "aiokafka", "rocksdict", "pymongo", "minio"},
     "app.roles.runner": {"faust", "aiokafka", "rocksdict", "pymongo", "minio"},
-    "app.roles.inference": {"faust", "aiokafka", "rocksdict", "cv2", "numpy", "openvino"},
+    "app.roles.inference": {"faust", "aiokafka", "rocksdict", "cv2", "numpy", "openvino", "minio"},
     "app.roles.results": {"faust", "aiokafka", "rocksdict", "pymongo", "minio"},
     "api.main": {"fastapi", "httpx", "pymongo", "minio"},
-    "app.cli": {"httpx"},
+    "app.cli": {"httpx", "aiokafka", "pymongo", "minio"},
     "app.decoding.child": {"av", "cv2", "numpy"},
     "app.domain.messages": set(),
 }
-"""What a process may load when its module is imported."""
+"""What a process may load when its module is imported; minio everywhere, for large bodies set aside."""
 
 
 @pytest.mark.parametrize("module", ALLOWED)
