@@ -16,7 +16,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from app.clients.broker import Partition
@@ -130,14 +129,14 @@ class Delivery:
     Args:
         keeper: the worker.
         suspects: remembers what was in hand.
-        routes: topics and their handlers, by topic name.
+        route: the topic, and what happens to its messages.
         up_to: most messages given to a handler at once.
         in_flight: most batches handled at the same time; they are acknowledged in order all the same.
     """
 
     keeper: Keeper
     suspects: Suspects
-    routes: Mapping[str, Route[Any]]
+    route: Route[Any]
     up_to: int = 1
     in_flight: int = 1
     holding: Holding = field(default_factory=Holding)
@@ -167,8 +166,7 @@ class Delivery:
                 if len(batch.events) < limit and not stream.channel.queue.empty():
                     continue
                 taken, batch = batch, _Batch([], self._assignment)
-                for _topic, run in groupby(taken.events, key=lambda each: each.message.topic):
-                    await pipeline.put(_Batch(list(run), taken.assignment))
+                await pipeline.put(taken)
         finally:
             pipeline.close()
 
@@ -230,7 +228,7 @@ class Delivery:
 
     async def _handle_all(self, batch: _Batch) -> None:
         self.suspects.take(batch.positions)
-        route = self.routes[batch.events[0].message.topic]
+        route = self.route
         readable: list[Delivered[Any]] = []
         for event in batch.events:
             if self.suspects.is_guilty(position_of(event)):

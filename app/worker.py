@@ -165,7 +165,7 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
         delivery = Delivery(
             keeper=self,
             suspects=Suspects(self._datadir / f"suspects-{name}.json"),  # each replica has its own folder
-            routes={route.contract.name: route},
+            route=route,
             up_to=up_to,
             in_flight=in_flight,
         )

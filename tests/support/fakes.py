@@ -176,7 +176,8 @@ def _apply(document: Document, change: Filter, *, is_new: bool = False) -> None:
             elif operator == "$set" or (operator == "$setOnInsert" and is_new):
                 place[last] = _as_kept(value)
             elif operator != "$setOnInsert":
-                raise NotImplementedError(operator)
+                message = f"this memory knows no {operator}"
+                raise ValueError(message)
 
 
 def _as_kept(value: Any) -> Any:  # noqa: ANN401  # see above

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from app import delivery as delivery_module
 from app.clients.broker import Partition
 from app.delivery import Delivered, Delivery, OnRejected, Route, position_of
-from app.domain.messages import FramesMissing, VideoEnded
+from app.domain.messages import FramesMissing
 from app.errors import Rejected, Unavailable
 from app.suspects import DEATHS, Suspects
-from app.topics import VIDEO_GAPS, VIDEO_RESULTS
+from app.topics import VIDEO_GAPS
 from tests.support.streams import Keeper, Stream, StreamEvent, event
 
 pytestmark = pytest.mark.usefixtures("expects_errors")
@@ -88,8 +88,7 @@ async def running(
 ) -> AsyncIterator[Delivery]:
     """A delivery loop that runs while the block does."""
     route = Route(VIDEO_GAPS, handle) if on_rejected is None else Route(VIDEO_GAPS, handle, on_rejected)
-    routes = {VIDEO_GAPS.name: route}
-    delivery = Delivery(keeper or Keeper(), Suspects(path), routes, up_to=up_to, in_flight=in_flight)
+    delivery = Delivery(keeper or Keeper(), Suspects(path), route, up_to=up_to, in_flight=in_flight)
     task = asyncio.create_task(delivery.run(stream))
     try:
         yield delivery
@@ -159,22 +158,6 @@ async def test_batches_are_as_large_as_what_is_there(path: Path) -> None:
     async with running(stream, handler.handle, path, up_to=3):
         await until(lambda: len(stream.acknowledged) == 5)
     assert handler.batches == [[0, 1, 2], [3, 4]]
-
-
-async def test_a_batch_holds_one_topic(path: Path) -> None:
-    seen: list[str] = []
-
-    async def note(batch: Sequence[Delivered[Any]]) -> None:
-        seen.append("+".join(type(each.message).__name__ for each in batch))
-
-    ended = event(VIDEO_RESULTS, VideoEnded("a", "complete", 1))
-    stream = Stream([*gaps(2), ended, *gaps(1, start=2)])
-    routes: dict[str, Route[Any]]
-    routes = {VIDEO_GAPS.name: Route(VIDEO_GAPS, note), VIDEO_RESULTS.name: Route(VIDEO_RESULTS, note)}
-    task = asyncio.create_task(Delivery(Keeper(), Suspects(path), routes, up_to=9).run(stream))
-    await until(lambda: len(stream.acknowledged) == 4)
-    task.cancel()
-    assert seen == ["FramesMissing+FramesMissing", "VideoEnded", "FramesMissing"]
 
 
 async def test_what_cannot_be_read_is_set_aside_and_its_neighbours_are_handled(path: Path) -> None:
