@@ -2,7 +2,7 @@
 # Needs python3 (3.11 to 3.13) and make; everything else is installed below this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock format lint test demo up down train
+.PHONY: help setup lock format lint test faults bench demo up down train
 
 # uv comes from the package index and from nowhere else that this machine's pip may have been told about.
 unexport PIP_FIND_LINKS
@@ -28,8 +28,10 @@ lock: $(UV) ## write the locks anew from pyproject.toml
 	@$(require_python)
 	$(UV) pip compile pyproject.toml --all-extras $(LOCK) -o requirements.lock
 	$(UV) pip compile pyproject.toml --constraints requirements.lock $(LOCK) -o deploy/requirements-base.lock
-	$(UV) pip compile pyproject.toml --extra inference --constraints requirements.lock $(LOCK) \
+	$(UV) pip compile pyproject.toml --extra quantize --constraints requirements.lock $(LOCK) \
 		-o deploy/requirements-inference.lock
+	$(UV) pip compile pyproject.toml --extra inference-slim --constraints requirements.lock $(LOCK) \
+		-o deploy/requirements-inference-slim.lock
 	@"$(PYTHON)" -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], "editables", sep="\n")' \
 		| $(UV) pip compile - --constraints requirements.lock $(LOCK) --custom-compile-command "make lock" \
 		-o deploy/requirements-build.lock
@@ -46,6 +48,12 @@ lint: setup ## style, types and the rules of who may import whom
 
 test: setup ## run the tests on servers of their own, beside a running stack; ARGS="-k name" chooses
 	$(BIN)/python -m pytest $(ARGS)
+
+faults: setup ## kill, stop and cut off everything, and check what came of it: make faults [SEED= ROUNDS= ONLY=]
+	$(BIN)/python -m tests.faults --seed $(or $(SEED),1) --rounds $(or $(ROUNDS),1) $(if $(ONLY),--only "$(ONLY)")
+
+bench: setup ## measure Kadr beside Ultralytics and the bare machine: make bench [VIDEOS= REPEATS= ARGS=--help]
+	$(BIN)/python -m benchmarks $(if $(VIDEOS),--videos $(VIDEOS)) $(if $(REPEATS),--repeats $(REPEATS)) $(ARGS)
 
 demo: setup ## find the objects in a video: make demo [VIDEO=path] [MODEL=path]
 	@$(BIN)/kadr demo $${VIDEO:+"$$VIDEO"}

@@ -11,9 +11,10 @@ from typing import Any
 from agents.splits import SplitClients, Splits, ended_of
 from app.clients.runner_records import Record
 from app.delivery import Delivered, Route
-from app.domain.failures import failure
-from app.domain.messages import Failure, FramesMissing, SplitEnded, VideoAsked
+from app.domain.failures import failure, refusal
+from app.domain.messages import Failure, FramesMissing, SplitEnded, VideoAsked, decode
 from app.errors import Malformed, Rejected
+from app.failpoints import failpoint
 from app.publishing import Publisher
 from app.topics import OUTBOX_EVENTS, VIDEO_GAPS, VIDEO_SPLITS
 from app.worker import Worker
@@ -44,6 +45,7 @@ class Intake:
         if asked.media_type != "video" or not asked.bucket or not asked.object:
             raise Malformed("VideoAsked", "it names no video")
         if await self.worker.clients.records.accept(asked):
+            failpoint("splitter.accepted", asked.video_id)
             logger.info("video accepted", extra={"video_id": asked.video_id, "attempt": asked.attempt})
             self.splits.look_at(asked.video_id)
             return
@@ -77,14 +79,20 @@ class Intake:
         await self.publisher.publish(VIDEO_SPLITS, _ended(asked, "deleted", None), key=asked.video_id)
 
     async def refuse(self, event: Any, reason: Rejected) -> None:  # noqa: ANN401 - Faust has no types
-        """Let the video of a message that cannot be worked on fail, if it is one of ours."""
-        video_id = (event.message.key or b"").decode(errors="replace")
-        record = await self.worker.clients.records.get(video_id)
-        if record is None or record.status != "processing":
+        """Let the video of a message that cannot be worked on end all the same, if it is one of ours."""
+        video_id, refused = (event.message.key or b"").decode(errors="replace"), refusal(reason)
+        asked = _readable(event)
+        if asked is not None and asked.kind in ("cancel", "delete"):
+            await self.take([Delivered(asked, event.message.key, event)])  # an end as good as any
             return
-        refused = failure("rejected", f"({reason.reason})")
-        ended = SplitEnded(video_id, "failed", record.attempt, record.bucket, record.object, error=refused)
-        await self.publisher.publish(VIDEO_SPLITS, ended, key=video_id)
+        record = await self.worker.clients.records.get(video_id)
+        if asked is not None and asked.bucket and (record is None or record.attempt < asked.attempt):
+            # Without a record it would be asked for again and again, and never end.
+            await self.worker.clients.records.withdraw(asked, "failed", refused)
+            record = await self.worker.clients.records.get(video_id)
+        if record is not None and record.status in ("processing", "failed"):
+            ended = ended_of(record, "failed", error=record.error or refused)
+            await self.publisher.publish(VIDEO_SPLITS, ended, key=video_id)
 
     async def fill(self, batch: Sequence[Delivered[FramesMissing]]) -> None:
         """Let the frames that never arrived be decoded again: their pictures are gone."""
@@ -102,6 +110,13 @@ def attach(worker: Worker[Any], splits: Splits) -> None:
     intake = Intake(worker, publisher, splits)
     worker.deliver("frame_splitter", Route(OUTBOX_EVENTS, intake.take, intake.refuse))
     worker.deliver("gap_filler", Route(VIDEO_GAPS, intake.fill))
+
+
+def _readable(event: Any) -> VideoAsked | None:  # noqa: ANN401 - Faust has no types
+    try:
+        return decode(event.message.value, VideoAsked)
+    except Rejected:
+        return None
 
 
 def _ended(asked: VideoAsked, kind: Any, error: Failure | None) -> SplitEnded:  # noqa: ANN401 - see above

@@ -13,6 +13,7 @@ from app.domain.messages import (
     ModelFacts,
 )
 from app.errors import Malformed, Rejected
+from app.failpoints import failpoint
 from app.publishing import Publisher
 from app.topics import INFERENCE_RESULTS, INFERENCE_TASKS, STRIDE_HEADER
 from app.worker import Worker
@@ -49,6 +50,7 @@ def attach(worker: Worker[InferenceClients]) -> None:
         detector = worker.clients.detector
         tasks = [each.message for each in batch]
         await publish(publisher, detector.facts, tasks, await detector.detect(tasks))
+        failpoint("inference.published", tasks[0].video_id)
 
     async def count_as_error(event: Any, reason: Rejected) -> None:  # noqa: ANN401 - Faust has no types
         await publish_unreadable(publisher, worker.clients.detector.facts, event, reason)

@@ -1,8 +1,10 @@
 """The stage that gathers the frames of each video and notices when none is missing."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, Protocol
@@ -11,19 +13,22 @@ import msgspec
 
 from app.clients.runner_records import RunnerRecords
 from app.delivery import Delivered, Route
-from app.domain.failures import failure
+from app.domain.failures import failure, refusal
 from app.domain.messages import (
+    Failure,
     FrameResult,
     FramesDetected,
     FramesMissing,
     SplitEnded,
     VideoEnded,
+    decode,
     encode,
 )
 from app.domain.sampling import frame_number, sample_index
-from app.durable_table import on_behalf_of
-from app.errors import Malformed, RetryLater
+from app.errors import Malformed, Rejected, RetryLater
+from app.failpoints import failpoint
 from app.publishing import Publisher
+from app.streaming.durable_table import on_behalf_of
 from app.topics import INFERENCE_RESULTS, VIDEO_GAPS, VIDEO_RESULTS, VIDEO_SPLITS
 from app.worker import Worker
 from tables.frames import Frames
@@ -37,6 +42,9 @@ UP_TO: Final = 64
 ROUNDS: Final = 3
 """How often missing frames are asked for again before the video fails."""
 
+ROWS_AT_ONCE: Final = 256
+"""Rows looked at before others get a turn: a few milliseconds."""
+
 MISSING_AT_ONCE: Final = 10_000
 """Frame numbers in one message: it stays far below the broker's limit."""
 
@@ -44,7 +52,8 @@ NAMED_AT_MOST: Final = 20
 """Frame numbers in the sentence that says which were lost."""
 
 REPORT_EVERY: Final = 1.0
-"""Seconds between two notes of a video's progress in runner_db."""
+"""Seconds between two notes of a video's progress in runner_db, and between two counts of its frames: through
+hours of video a count reads more than all else together."""
 
 
 class AggregatorClients(Protocol):
@@ -68,6 +77,7 @@ class Aggregator:
     videos: Videos
     publisher: Publisher
     received: dict[tuple[str, int], int] = field(default_factory=dict)
+    _counted: dict[tuple[str, int], float] = field(default_factory=dict)
 
     async def gather(self, batch: Sequence[Delivered[FramesDetected]]) -> None:
         """Keep a row and a bit for each frame, then announce the videos that are complete."""
@@ -78,12 +88,21 @@ class Aggregator:
             if head is not None:
                 kept[each.message.video_id] = head, each.event
         await self._durable()
+        failpoint("gather.durable", " ".join(kept))
         for video_id, (head, event) in kept.items():
             with on_behalf_of(event):
-                self.received[video_id, head.attempt] = self.videos.count(video_id, head)
+                self._count(video_id, head)
                 is_complete = self.videos.is_complete(video_id, head)
             if is_complete:
                 await self._announce_complete(video_id, head)
+
+    def _count(self, video_id: str, head: Head) -> None:
+        """Count a video's frames for the next report, if the last time is long enough ago."""
+        now = time.monotonic()
+        if head.total is None and now < self._counted.get((video_id, head.attempt), 0) + REPORT_EVERY:
+            return
+        self._counted[video_id, head.attempt] = now
+        self.received[video_id, head.attempt] = self.videos.count(video_id, head)
 
     def _keep(self, found: FramesDetected) -> Head | None:
         """Write the rows and bits of one message; return the head if the video still takes frames."""
@@ -99,23 +118,23 @@ class Aggregator:
             self._drop_rows(found.video_id, head)
         arrived = self.videos.arrived(found.video_id, found.attempt, indexes)
         for index, each in zip(indexes, found.frames, strict=True):
-            if index not in arrived or self._is_better(found, each):
+            if index not in arrived or self._is_no_worse(found, each):
                 self.frames.put(found.video_id, found.attempt, each.frame, encode(each))
+        failpoint("gather.rows", found.video_id)
         chunks = max(now.chunks, self.videos.add_bits(found.video_id, found.attempt, indexes))
         changed = msgspec.structs.replace(now, chunks=chunks, model=now.model or found.model)
-        if changed != head:
+        if changed != head or arrived:  # a head that is there may also be in the store only
             self.videos.put_head(found.video_id, changed)
         return changed
 
-    def _is_better(self, found: FramesDetected, result: FrameResult) -> bool:
-        """Whether a frame that came again is to be written: an error gives way to a result.
+    def _is_no_worse(self, found: FramesDetected, result: FrameResult) -> bool:
+        """Whether a frame that came again is to be written: not an error in place of a result.
 
-        A row may be missing although its bit is set: after a crash that only the bit's changelog survived.
+        What is there already is written once more. When it comes again because its worker was killed, it may
+        be in the store and not in the changelog, or the other way round.
         """
-        row = self.frames.get(found.video_id, found.attempt, result.frame)
-        if row is None:
-            return True
-        return not result.error and bool(msgspec.json.decode(row, type=FrameResult).error)
+        row = self.frames.get(found.video_id, found.attempt, result.frame) if result.error else None
+        return row is None or bool(msgspec.json.decode(row, type=FrameResult).error)
 
     def _is_past(self, head: Head, attempt: int) -> bool:
         """Whether this attempt is an old one; a deleted video takes no other ever."""
@@ -135,6 +154,8 @@ class Aggregator:
 
     async def _end_split(self, delivered: Delivered[SplitEnded]) -> None:
         ended = delivered.message
+        if ended.kind == "checked":
+            await self._clear_idle_bits(delivered)
         with on_behalf_of(delivered.event):
             head = self._note_end(ended)
             is_complete = head is not None and self.videos.is_complete(ended.video_id, head)
@@ -159,6 +180,8 @@ class Aggregator:
             self._drop_rows(ended.video_id, head)
         state = _state_after(now, ended)
         if state is None:
+            if now.state == ended.kind:  # told again, perhaps because of a kill: see `_is_no_worse`
+                self.videos.put_head(ended.video_id, now)
             return now
         if now.state == "open" or ended.kind == "deleted":
             now = msgspec.structs.replace(
@@ -171,10 +194,32 @@ class Aggregator:
                 object=ended.object,
                 input_owned=ended.input_owned,
                 error=ended.error or now.error,
-                changed_at=time.time(),
+                changed_at=now.changed_at if state == now.state else time.time(),
             )
             self.videos.put_head(ended.video_id, now)
         return now
+
+    async def _clear_idle_bits(self, delivered: Delivered[SplitEnded]) -> None:
+        """Let a frame count as missing when its bit is set but its row is not there."""
+        ended, cleared = delivered.message, 0
+        with on_behalf_of(delivered.event):
+            head = self.videos.head(ended.video_id)
+            if head is None or head.attempt != ended.attempt or head.state != "open":
+                return
+            present = iter(list(self.videos.present(ended.video_id, head)))
+        while some := list(islice(present, ROWS_AT_ONCE)):
+            with on_behalf_of(delivered.event):
+                idle = [index for index in some if self._has_no_row(ended.video_id, head, index)]
+                if idle:
+                    self.videos.clear_bits(ended.video_id, head.attempt, idle)
+                    cleared += len(idle)
+            await asyncio.sleep(0)
+        if cleared:
+            fields = {"video_id": ended.video_id, "frames": cleared}
+            logger.warning("rows are missing although their frames had arrived", extra=fields)
+
+    def _has_no_row(self, video_id: str, head: Head, index: int) -> bool:
+        return self.frames.get(video_id, head.attempt, frame_number(index, head.vid_stride)) is None
 
     async def _ask_again(self, delivered: Delivered[SplitEnded], head: Head) -> None:
         """Ask the runner for the missing frames, or give the video up after some rounds."""
@@ -202,20 +247,48 @@ class Aggregator:
     async def _announce_complete(self, video_id: str, head: Head) -> None:
         """Say that every frame is in the table, in runner_db and to the next stage."""
         self.received.pop((video_id, head.attempt), None)
+        self._counted.pop((video_id, head.attempt), None)
         await self.worker.clients.records.advance(
             video_id, head.attempt, "predictable", received_frames=head.total
         )
+        failpoint("gather.predictable", video_id)
         await self._announce(video_id, head)
+        failpoint("gather.announced", video_id)
 
     async def _announce(self, video_id: str, head: Head) -> None:
         kind = "complete" if head.state == "open" or head.state == "stored" else head.state  # noqa: PLR1714 - mypy narrows this form
         await self.publisher.publish(VIDEO_RESULTS, VideoEnded(video_id, kind, head.attempt), key=video_id)
+
+    async def count_as_errors(self, event: Any, reason: Rejected) -> None:  # noqa: ANN401 - Faust has no types
+        """Let the frames of a message that cannot be worked on count as errors, so that their video ends.
+
+        What cannot be read names no frames: then the watchdog finds which are missing.
+        """
+        with suppress(Malformed):
+            found = decode(event.message.value, FramesDetected)
+            error = Failure(reason.code, reason.reason)
+            frames = [FrameResult(each.frame, each.time, error=error) for each in found.frames]
+            told = msgspec.structs.replace(found, frames=frames)
+            await self.gather([Delivered(told, event.message.key or b"", event)])
+
+    async def give_up(self, event: Any, reason: Rejected) -> None:  # noqa: ANN401 - Faust has no types
+        """Let the video of a message that cannot be worked on fail: asked again, it would be the same again.
+
+        What cannot be read is said again by the watchdog.
+        """
+        with suppress(Malformed):
+            ended = decode(event.message.value, SplitEnded)
+            if ended.kind in ("split", "checked"):
+                ended = msgspec.structs.replace(ended, kind="failed", error=refusal(reason))
+            await self._end_split(Delivered(ended, event.message.key or b"", event))
 
     async def report_for_ever(self) -> None:
         """Note in runner_db, now and then and at best, how many frames have arrived."""
         while not self.worker.should_stop:
             await self.worker.sleep(REPORT_EVERY)
             waiting, self.received = self.received, {}
+            due = time.monotonic() - REPORT_EVERY
+            self._counted = {key: at for key, at in self._counted.items() if at > due}
             for (video_id, attempt), count in waiting.items():
                 try:
                     await self.worker.clients.records.note_received(video_id, attempt, count)
@@ -232,8 +305,10 @@ def attach(worker: Worker[Any], frames: Frames, videos: Videos) -> None:
     publisher = Publisher({topic.name: worker.stream_topic(topic) for topic in (VIDEO_RESULTS, VIDEO_GAPS)})
     aggregator = Aggregator(worker, frames, videos, publisher)
     worker.task(aggregator.report_for_ever)
-    worker.deliver("result_aggregator", Route(INFERENCE_RESULTS, aggregator.gather), up_to=UP_TO)
-    worker.deliver("split_recorder", Route(VIDEO_SPLITS, aggregator.end_splits), up_to=UP_TO)
+    results = Route(INFERENCE_RESULTS, aggregator.gather, aggregator.count_as_errors)
+    worker.deliver("result_aggregator", results, up_to=UP_TO)
+    splits = Route(VIDEO_SPLITS, aggregator.end_splits, aggregator.give_up)
+    worker.deliver("split_recorder", splits, up_to=UP_TO)
 
 
 def _index(frame: int, vid_stride: int) -> int:

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -14,20 +15,22 @@ from app.clients.runner_records import RunnerRecords
 from app.clients.storage import Storage
 from app.delivery import Delivered, Route
 from app.domain.documents import (
+    OURS,
     deleted_object,
     detection_object,
     failed_document,
     failed_object,
     ready_document,
 )
-from app.domain.failures import failure
-from app.domain.messages import ModelFacts, VideoEnded
+from app.domain.failures import failure, refusal
+from app.domain.messages import Failure, ModelFacts, Options, SplitEnded, VideoEnded, decode
 from app.domain.progress import Status
 from app.domain.sampling import frame_number
-from app.durable_table import on_behalf_of
-from app.errors import Conflict
+from app.errors import Conflict, NoBucket, Rejected, RetryLater, Unavailable
+from app.failpoints import failpoint
 from app.publishing import Publisher
-from app.topics import VIDEO_RESULTS
+from app.streaming.durable_table import on_behalf_of
+from app.topics import VIDEO_RESULTS, VIDEO_SPLITS
 from app.worker import Worker
 from tables.frames import Frames
 from tables.videos import Head, Videos
@@ -55,6 +58,10 @@ class S3OutboxClients(Protocol):
         """Return where results go."""
 
 
+class _RowsMissing(Conflict):
+    """Frames are noted as arrived whose rows are not there."""
+
+
 @dataclass
 class S3Outbox:
     """Writes results and clears the table."""
@@ -62,12 +69,16 @@ class S3Outbox:
     worker: Worker[S3OutboxClients]
     frames: Frames
     videos: Videos
+    publisher: Publisher
 
     async def act(self, batch: Sequence[Delivered[VideoEnded]]) -> None:
         """Do for each video what its end asks for; everything may be repeated, and goes on where it was."""
         for each in batch:
             try:
                 await self._act(each)
+            except _RowsMissing as missing:
+                logger.warning("given up: %s", missing, extra={"video_id": each.message.video_id})
+                await self._ask_for_rows(each)
             except Conflict as conflict:
                 # The head has changed meanwhile; a message of its own says what is to be done now.
                 logger.info("given up: %s", conflict, extra={"video_id": each.message.video_id})
@@ -88,13 +99,75 @@ class S3Outbox:
         elif ended.kind == "complete":
             await self._write_result(delivered, head)
 
+    async def give_up(self, event: Any, reason: Rejected) -> None:  # noqa: ANN401 - Faust has no types
+        """End the video of a message that cannot be worked on: what is stored stays, else it fails.
+
+        What cannot be read names no video: then the video is asked for again.
+        """
+        with suppress(Rejected, Conflict):
+            ended = decode(event.message.value, VideoEnded)
+            delivered = Delivered(ended, event.message.key or b"", event)
+            while head := self._due(delivered):
+                with suppress(Conflict):  # told again meanwhile, perhaps, how its split has ended
+                    await self._fail_unless_stored(delivered, head, refusal(reason))
+            await self._act(delivered)
+
+    def _due(self, delivered: Delivered[VideoEnded]) -> Head | None:
+        """Return the head of a video whose result has not been written although nothing is missing."""
+        ended = delivered.message
+        with on_behalf_of(delivered.event):
+            head = self.videos.head(ended.video_id)
+            if head is None or (head.attempt, head.state) != (ended.attempt, "open"):
+                return None
+            return head if self.videos.is_complete(ended.video_id, head) else None
+
+    async def _fail_unless_stored(self, delivered: Delivered[VideoEnded], head: Head, error: Failure) -> None:
+        """Change the head of a complete video to how it has ended, as S3 shows it."""
+        name = detection_object(delivered.message.video_id)
+        if await self.worker.clients.storage.stat(head.bucket, name):
+            await self._advance(delivered.message.video_id, head, name)
+            ended = msgspec.structs.replace(head, state="stored")
+        else:
+            ended = msgspec.structs.replace(head, state="failed", error=error, changed_at=time.time())
+        await self._change(delivered, head, ended)
+
+    async def _ask_for_rows(self, delivered: Delivered[VideoEnded]) -> None:
+        """Let the aggregator look which frames are missing, as the watchdog does: nobody else would ask."""
+        head = self.videos.head(delivered.message.video_id)
+        if head is None or head.state != "open":
+            return
+        checked = SplitEnded(
+            delivered.message.video_id,
+            "checked",
+            head.attempt,
+            bucket=head.bucket,
+            object=head.object,
+            input_owned=head.input_owned,
+            options=Options(vid_stride=head.vid_stride),
+            video=head.video,
+            round=1,
+        )
+        await self.publisher.publish(VIDEO_SPLITS, checked, key=checked.video_id)
+
+    @contextmanager
+    def _writing_to(self, bucket: str) -> Iterator[None]:
+        """Wait for a bucket that the API makes anew; of any other say so."""
+        try:
+            yield
+        except NoBucket as missing:
+            if bucket in self.worker.settings.buckets:
+                raise Unavailable("S3", f"there is no bucket {bucket}") from missing
+            raise Rejected("bucket_missing", f"there is no bucket {bucket}") from missing
+
     async def _write_result(self, delivered: Delivered[VideoEnded], head: Head) -> None:
         video_id = delivered.message.video_id
         if head.state == "open":
             if not self.videos.is_complete(video_id, head):
                 return
             await self._put_result(delivered, head)
+            failpoint("result.stored", video_id)
             await self._advance(video_id, head, detection_object(video_id))
+            failpoint("result.ready", video_id)
             head = await self._change(delivered, head, msgspec.structs.replace(head, state="stored"))
         await self._clear(delivered, head)
 
@@ -106,9 +179,10 @@ class S3Outbox:
             video_id, video=head.video, model=head.model or NO_MODEL, rows=self._rows(delivered, head)
         )
         name = detection_object(video_id)
-        size = await self.worker.clients.storage.put_stream(
-            head.bucket, name, document, content_type=JSON_TYPE
-        )
+        with self._writing_to(head.bucket):
+            size = await self.worker.clients.storage.put_stream(
+                head.bucket, name, document, content_type=JSON_TYPE, metadata=OURS
+            )
         seconds = round(time.monotonic() - started, 3)
         logger.info("result stored", extra={"video_id": video_id, "bytes": size, "seconds": seconds})
 
@@ -123,7 +197,7 @@ class S3Outbox:
             ]
             rows = [self.frames.get(video_id, head.attempt, number) for number in numbers]
             if any(row is None for row in rows):
-                raise Conflict(f"rows of {video_id} are missing although their bits are set")
+                raise _RowsMissing(f"rows of {video_id} are missing although their frames had arrived")
             yield [row for row in rows if row is not None]
             await asyncio.sleep(0)
 
@@ -148,6 +222,15 @@ class S3Outbox:
         if moved:
             seconds = await self._seconds_since_accepted(video_id)
             logger.info("video is ready", extra={"video_id": video_id, "seconds": seconds})
+        else:
+            await self._take_back_if_deleted(video_id, head.bucket, name)
+
+    async def _take_back_if_deleted(self, video_id: str, bucket: str, name: str) -> None:
+        """Remove what was written after its video was deleted: this process had been frozen meanwhile."""
+        record = await self.worker.clients.records.get(video_id)
+        if record is not None and record.status == "deleted":
+            await self.worker.clients.storage.delete(bucket, name)
+            raise Conflict(f"{video_id} was deleted")
 
     async def _seconds_since_accepted(self, video_id: str) -> float | None:
         record = await self.worker.clients.records.get(video_id)
@@ -158,18 +241,29 @@ class S3Outbox:
     async def _write_failure(self, delivered: Delivered[VideoEnded], head: Head) -> None:
         video_id = delivered.message.video_id
         error = head.error or failure("cancelled")
-        await self.worker.clients.storage.put(
-            head.bucket,
-            failed_object(video_id),
-            failed_document(video_id, error),
-            content_type=JSON_TYPE,
-        )
+        name, document = failed_object(video_id), failed_document(video_id, error)
+        refused = await self._put(head.bucket, name, document, JSON_TYPE)
+        failpoint("failure.stored", video_id)
         status: Status = "cancelled" if head.state == "cancelled" else "failed"
-        await self.worker.clients.records.advance(video_id, head.attempt, status, error=error)
+        if not await self.worker.clients.records.advance(video_id, head.attempt, status, error=error):
+            await self._take_back_if_deleted(video_id, head.bucket, name)
         seconds = await self._seconds_since_accepted(video_id)
         fields = {"video_id": video_id, "code": error.code, "seconds": seconds}
         logger.info("video has failed", extra=fields)
         await self._clear(delivered, head)
+        if refused is not None:
+            raise refused
+
+    async def _put(self, bucket: str, name: str, data: bytes, content_type: str) -> Rejected | None:
+        """Write a small object; return why not when that can never be: its video ends all the same."""
+        try:
+            with self._writing_to(bucket):
+                await self.worker.clients.storage.put(
+                    bucket, name, data, content_type=content_type, metadata=OURS
+                )
+        except Rejected as refused:
+            return refused
+        return None
 
     async def _delete(self, delivered: Delivered[VideoEnded], head: Head) -> None:
         """Remove every object of a deleted video that is ours, and tell the API when nothing is left."""
@@ -179,9 +273,12 @@ class S3Outbox:
             names.append(head.object)
         storage = self.worker.clients.storage
         await storage.delete_many(head.bucket, names)
-        await storage.put(head.bucket, deleted_object(video_id), b"", content_type="text/plain")
+        failpoint("deletion.objects_gone", video_id)
+        refused = await self._put(head.bucket, deleted_object(video_id), b"", "text/plain")
         logger.info("video is deleted", extra={"video_id": video_id})
         await self._clear(delivered, head)
+        if refused is not None:
+            raise refused
 
     async def _clear(self, delivered: Delivered[VideoEnded], head: Head) -> None:
         """Delete the rows and bits of a finished video; its tombstone goes last."""
@@ -193,6 +290,7 @@ class S3Outbox:
                     number = frame_number(index, head.vid_stride)
                     self.frames.delete(video_id, head.attempt, number)
             await self.frames.durable()
+        failpoint("result.rows_deleted", video_id)
         if self.videos.head(video_id) != head:  # deleted, or tried again: its bits are no longer ours
             raise Conflict(f"{video_id} has changed")
         with on_behalf_of(delivered.event):
@@ -214,22 +312,30 @@ class S3Outbox:
     async def _forget(self, delivered: Delivered[VideoEnded], head: Head) -> None:
         """Remove a tombstone that is old enough: no message of its video can be on its way any more."""
         age = time.time() - head.changed_at
-        if head.is_tombstone and age > self.worker.settings.tombstone_days * 86400:
-            with on_behalf_of(delivered.event):
-                self.videos.forget(delivered.message.video_id)
-            await self.videos.durable()
+        if not head.is_tombstone or age <= self.worker.settings.tombstone_days * 86400:
+            return
+        video_id = delivered.message.video_id
+        if head.state == "deleted":  # a process that was frozen may have written since
+            for bucket in self.worker.settings.buckets:
+                names = [detection_object(video_id), failed_object(video_id)]
+                await self.worker.clients.storage.delete_many(bucket, names)
+        with on_behalf_of(delivered.event):
+            self.videos.forget(video_id)
+        await self.videos.durable()
 
 
 def attach(worker: Worker[Any], frames: Frames, videos: Videos) -> None:
     """Let this worker write results."""
-    outbox = S3Outbox(worker, frames, videos)
-    publisher = Publisher({VIDEO_RESULTS.name: worker.stream_topic(VIDEO_RESULTS)})
-    worker.deliver("s3_outbox", Route(VIDEO_RESULTS, outbox.act))
+    publisher = Publisher({topic.name: worker.stream_topic(topic) for topic in (VIDEO_RESULTS, VIDEO_SPLITS)})
+    outbox = S3Outbox(worker, frames, videos, publisher)
+    worker.deliver("s3_outbox", Route(VIDEO_RESULTS, outbox.act, outbox.give_up))
 
     @worker.timer(interval=3600.0)  # type: ignore[untyped-decorator]  # Faust has no types
     async def expire_tombstones() -> None:
         """Ask for the removal of old tombstones; tables are written only while events are handled."""
         oldest = time.time() - worker.settings.tombstone_days * 86400
-        expired = await asyncio.to_thread(videos.tombstones_before, oldest)
+        expired: list[tuple[str, int]] = []
+        with suppress(RetryLater):  # the next hour is soon enough
+            expired = await asyncio.to_thread(videos.tombstones_before, oldest)
         messages = [(video_id, VideoEnded(video_id, "expired", attempt)) for video_id, attempt in expired]
         await publisher.publish_all(VIDEO_RESULTS, messages)

@@ -6,25 +6,28 @@ turns, the one with the fewest frames so far first, so that no number of long vi
 
 import asyncio
 import logging
-import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from app.backpressure import Gate
+from agents.waits import Waits
+from app.backpressure import Gate, Turn
 from app.clients.runner_records import Record, RunnerRecords
 from app.clients.storage import Storage
-from app.decoding.process import DecoderCrashed, DecodingPool
+from app.decoding.process import DecoderCrashed, DecodingPool, Split
 from app.decoding.protocol import Job
 from app.domain.failures import failure
 from app.domain.messages import Failure, SplitEnded, VideoFacts
-from app.errors import Missing, RetryLater, Unavailable
+from app.errors import Missing, RetryLater
+from app.failpoints import failpoint
 from app.publishing import ConfirmedPrefix, Publisher
 from app.topics import INFERENCE_TASKS, STRIDE_HEADER, VIDEO_SPLITS
+from app.work_folder import WorkFolder
 from app.worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -41,8 +44,8 @@ TRIES: Final = 4
 PARK_AFTER: Final = 64
 """Frames that a video has in any case before it makes room: a clip is done before that."""
 
-PAUSE: Final = 2.0
-"""Seconds before a split is given back after the world was away."""
+PAUSE: Final = 5.0
+"""Seconds for which nobody takes up a split again for which the world was not ready; others go first."""
 
 
 class SplitClients(Protocol):
@@ -61,7 +64,7 @@ class SplitClients(Protocol):
         """Return the decoding children."""
 
     @property
-    def work_folder(self) -> Path:
+    def work_folder(self) -> WorkFolder:
         """Return where the inputs lie while they are decoded."""
 
 
@@ -71,13 +74,18 @@ class Stopped(Exception):
 
 @dataclass
 class OpenSplit:
-    """A video that this process splits now."""
+    """A video that this process splits now.
+
+    Attributes:
+        got_further: set when the record says so: then no death is this video's fault any more.
+    """
 
     record: Record
     prefix: ConfirmedPrefix
     task: asyncio.Task[None] | None = None
     sent: int = 0
     started: float = field(default_factory=time.monotonic)
+    got_further: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Splits:
@@ -96,6 +104,7 @@ class Splits:
             {topic.name: worker.stream_topic(topic) for topic in (INFERENCE_TASKS, VIDEO_SPLITS)}
         )
         self._wanted: asyncio.Queue[str] = asyncio.Queue()
+        self._waits = Waits()
         self.open: dict[str, OpenSplit] = {}
 
     @property
@@ -146,6 +155,8 @@ class Splits:
             split.task = asyncio.create_task(self._work(split))
             # Not in `_work`: a task that is cancelled before it begins runs none of its code.
             split.task.add_done_callback(partial(self._close, record.video_id))
+            if record.is_suspect:  # nothing is begun beside it, and so blamed for a death that it causes
+                await _first_of(split.got_further.wait(), split.task)
 
     def _close(self, video_id: str, _task: asyncio.Task[None]) -> None:
         self.open.pop(video_id, None)
@@ -172,14 +183,15 @@ class Splits:
         try:
             async with self._lease(split):
                 await self._split(split)
+            self._waits.end(record.video_id)
         except DecoderCrashed as crash:  # before RetryLater, which it is, but a counted one
             await self._give_up_or_back(split, crash)
         except Stopped:
+            self._waits.forget(record.video_id)
             logger.info("split given up", extra={"video_id": record.video_id})
         except RetryLater as error:
-            logger.warning("split waits: %s", error, extra={"video_id": record.video_id})
-            await asyncio.sleep(PAUSE)
-            await self._give_back(split, deaths=0)
+            self._waits.begin(record.video_id, error)
+            await self._give_back(split, deaths=0, pause=PAUSE)
         except asyncio.CancelledError:
             await self._give_back(split, deaths=0)
             raise
@@ -194,13 +206,19 @@ class Splits:
         if tries < TRIES:
             await self._give_back(split, deaths=1)
         else:
-            await _quietly(self._fail(record, crash.failure))
+            await _quietly(self._give_up(split, crash.failure))
 
-    async def _give_back(self, split: OpenSplit, *, deaths: int) -> None:
-        """Let anybody go on with a video at once; what we cannot write now, the end of the lease does."""
+    async def _give_up(self, split: OpenSplit, error: Failure) -> None:
+        """Let a video fail unless somebody else has it now: we may have been frozen while our child died."""
+        if await self._worker.clients.records.renew_split(split.record, split.prefix.count):
+            await self._fail(split.record, error)
+
+    async def _give_back(self, split: OpenSplit, *, deaths: int, pause: float = 0) -> None:
+        """Let anybody go on with a video after a pause; if we cannot say so, the end of the lease does."""
         tries = _deaths_here(split) + deaths
         records = self._worker.clients.records
-        await _quietly(records.release_split(split.record, split.prefix.count, tries=tries))
+        after = timedelta(seconds=pause)
+        await _quietly(records.release_split(split.record, split.prefix.count, tries=tries, pause=after))
 
     @asynccontextmanager
     async def _lease(self, split: OpenSplit) -> AsyncIterator[None]:
@@ -215,7 +233,10 @@ class Splits:
             while True:
                 await asyncio.sleep(RENEW_EVERY)
                 try:
-                    lost = not await records.renew_split(split.record, split.prefix.advance())
+                    count = split.prefix.advance()
+                    lost = not await records.renew_split(split.record, count)
+                    if count > split.record.split_frames:
+                        split.got_further.set()
                     deadline = time.monotonic() + self._worker.settings.split_lease.total_seconds()
                 except RetryLater:
                     lost = time.monotonic() > deadline
@@ -238,17 +259,16 @@ class Splits:
         if record.split_tries >= TRIES:
             await self._fail(record, failure("decoder_crashed"))
             return
-        if not await records.count_try(record):
-            raise Stopped
-        with tempfile.TemporaryDirectory(dir=self._worker.clients.work_folder) as folder:
-            path = Path(folder) / "input"
+        with self._worker.clients.work_folder.place() as path:
             try:
-                await self._worker.clients.storage.download(record.bucket, record.object, path)
+                await self._fetch(record, path)
             except Missing:
                 await self._fail(record, failure("input_missing"))
                 return
-            except OSError as error:  # no space: others finish and give theirs back
-                raise Unavailable("the work folder", error) from error
+            if not await records.count_try(record):
+                raise Stopped
+            self._waits.end(record.video_id)
+            failpoint("split.began", record.video_id)
             outcome = await self._decode(split, path)
         await split.prefix.finish()
         if isinstance(outcome, Failure):
@@ -256,10 +276,18 @@ class Splits:
         else:
             await self._end(split, outcome)
 
+    async def _fetch(self, record: Record, path: Path) -> None:
+        """Write the input to a file if the disk has room for it, so that nothing is fetched in vain."""
+        clients = self._worker.clients
+        facts = await clients.storage.stat(record.bucket, record.object)
+        if facts is None:
+            raise Missing(f"{record.bucket}/{record.object}")
+        with clients.work_folder.filling(path, facts.size):
+            await clients.storage.download(record.bucket, record.object, path)
+
     async def _decode(self, split: OpenSplit, path: Path) -> VideoFacts | Failure:
         """Send a task for each sampled frame, as fast as they may wait; return how decoding ended."""
         record = split.record
-        stride = {STRIDE_HEADER: str(record.options.vid_stride).encode()}
         job = Job(
             record.video_id,
             record.attempt,
@@ -269,20 +297,26 @@ class Splits:
             only=record.only,
         )
         async with self._worker.clients.pool.decode(job) as decoding:
-            async for key, value, _index in decoding.frames():
-                await self._gate.admit(_share(split))
-                sent = await self._publisher.send(INFERENCE_TASKS, key=key, value=value, headers=stride)
-                split.prefix.add(asyncio.ensure_future(sent))
-                split.sent += 1
+            with self._gate.video() as turn:
+                await self._send_tasks(split, decoding, turn)
             if decoding.outcome is None:
                 raise DecoderCrashed("decoder_crashed", "it ended without a word")
             return decoding.outcome
+
+    async def _send_tasks(self, split: OpenSplit, decoding: Split, turn: Turn) -> None:
+        stride = {STRIDE_HEADER: str(split.record.options.vid_stride).encode()}
+        async for key, value, _index in decoding.frames():
+            await turn.admit(_share(split))
+            sent = await self._publisher.send(INFERENCE_TASKS, key=key, value=value, headers=stride)
+            split.prefix.add(asyncio.ensure_future(sent))
+            split.sent += 1
 
     async def _end(self, split: OpenSplit, facts: VideoFacts) -> None:
         record = split.record
         facts = record.video if record.only and record.video else facts
         ended = ended_of(record, "split", video=facts)
         await self._publisher.publish(VIDEO_SPLITS, ended, key=record.video_id)
+        failpoint("split.published", record.video_id)
         await self._worker.clients.records.end_split(record, facts)
         seconds = round(time.monotonic() - split.started, 3)
         fields = {"video_id": record.video_id, "sampled": facts.sampled, "seconds": seconds}
@@ -292,6 +326,7 @@ class Splits:
         logger.info("video cannot be split", extra={"video_id": record.video_id, "code": error.code})
         ended = ended_of(record, "failed", error=error)
         await self._publisher.publish(VIDEO_SPLITS, ended, key=record.video_id)
+        failpoint("split.failed", record.video_id)
         await self._worker.clients.records.advance(record.video_id, record.attempt, "failed", error=error)
 
 
@@ -321,6 +356,15 @@ def ended_of(
 def _share(split: OpenSplit) -> int:
     """Return how many frames of a video were sent, earlier ones included."""
     return split.prefix.count + split.prefix.unconfirmed
+
+
+async def _first_of(waiting: Coroutine[Any, Any, Any], task: asyncio.Task[None]) -> None:
+    """Return when either is done; the task goes on."""
+    waits = asyncio.create_task(waiting)
+    try:
+        await asyncio.wait([waits, task], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waits.cancel()
 
 
 def _deaths_here(split: OpenSplit) -> int:

@@ -83,7 +83,7 @@ class Outcomes:
         await self._note(video, Seen("failed", facts.modified, error))
 
     async def _note(self, video: Video, seen: Seen) -> None:
-        if video.outcome is not None:
+        if video.outcome in ("ready", seen.outcome):
             return
         if await self._outbox.set_outcome(video.id, seen.outcome, at=seen.at, error=seen.error):
             seconds = (seen.at - (video.sent_at or video.created_at)).total_seconds()
@@ -91,7 +91,7 @@ class Outcomes:
                 "video state changed",
                 extra={
                     "video_id": video.id,
-                    "before": video.status,
+                    "before": video.client_status,
                     "state": seen.outcome,
                     "seconds": round(max(seconds, 0.0), 3),
                     "code": seen.error.code if seen.error else None,

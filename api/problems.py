@@ -47,6 +47,13 @@ class Invalid(Rejected):
         super().__init__("invalid", message)
 
 
+class Stalled(Rejected):
+    """The client has stopped sending what it began to send."""
+
+    def __init__(self) -> None:
+        super().__init__("timeout", "The rest of the request did not come in time.")
+
+
 class FieldProblem(BaseModel):
     """What is wrong with one part of a request."""
 
@@ -115,6 +122,8 @@ async def _on_rejected(_: Request, error: Exception) -> Response:
             return problem(404, code=error.code, detail=error.reason)
         case TooLarge():
             return problem(413, code=error.code, detail=f"The file has {error.reason}.")
+        case Stalled():
+            return problem(408, code=error.code, detail=error.reason)
         case Invalid():
             errors = [{"field": error.field, "message": error.reason}]
             return problem(422, code=error.code, detail=f"{error.field} {error.reason}", errors=errors)

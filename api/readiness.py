@@ -31,6 +31,14 @@ class Readiness:
         """Ask every service, all at once."""
         await asyncio.gather(*(self._ask(name, ping) for name, ping in self._pings.items()))
 
+    async def require(self) -> None:
+        """Ask every service now, all at once, before a request begins what needs them.
+
+        Raises:
+            Unavailable: one does not answer.
+        """
+        await asyncio.gather(*(ping() for ping in self._pings.values()))
+
     async def _ask(self, name: str, ping: Ping) -> None:
         try:
             await ping()

@@ -1,32 +1,58 @@
-"""What has to be cleared away: videos whose deletion is confirmed, and uploads nobody knows of."""
+"""What has to be cleared away: videos whose deletion is confirmed, and objects of ours that nobody knows."""
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from app.clients.storage import ObjectFacts, Storage
+from app.clients.storage import Storage
 from app.clients.video_outbox import VideoOutbox
-from app.domain.documents import DELETED_PREFIX, INPUT_PREFIX, OWNER_KEY
+from app.domain.documents import (
+    DELETED_PREFIX,
+    DETECTION_PREFIX,
+    FAILED_PREFIX,
+    INPUT_PREFIX,
+    OWNER_KEY,
+    deleted_object,
+    detection_object,
+    failed_object,
+    input_object,
+)
 
 logger = logging.getLogger(__name__)
 
 ORPHAN_AFTER: Final = timedelta(hours=24)
-"""An upload whose document is missing that long was cut off; no upload takes a day."""
+"""An object that long without a document was left by a process that died, or came late. Between the end of
+an upload and its document lie two minutes at most (`api.upload`)."""
 
-UPLOADED: Final = re.compile(
-    re.escape(INPUT_PREFIX) + r"([0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\.mp4"
-)
-"""Names that only Kadr's own uploads have: `input/{uuid4}.mp4`."""
+UUID4: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+"""Ids of videos."""
+
+NAMES: Final = {INPUT_PREFIX: input_object, DETECTION_PREFIX: detection_object, FAILED_PREFIX: failed_object}
+"""How the objects of a video are named, by what the names begin with."""
+
+AT_ONCE: Final = 500
+"""Ids that Mongo is asked for at once."""
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def video_of(name: str) -> str | None:
+    """Return whose object has this name; None when it is none of ours."""
+    for name_of in (*NAMES.values(), deleted_object):
+        found = UUID4.search(name)
+        if found and name_of(found[0]) == name:
+            return found[0]
+    return None
+
+
 class Sweeps:
-    """Clears away what is over.
+    """Clears away what is over. Several processes may do so at the same time.
+
+    Only objects that have the name of one of ours and carry our mark are touched.
 
     Args:
         storage: where objects are.
@@ -52,26 +78,48 @@ class Sweeps:
         """Forget the videos of which the pipeline says that everything is gone."""
         for bucket in self._buckets:
             async for item in self._storage.names(bucket, DELETED_PREFIX):
-                video_id = item.name.removeprefix(DELETED_PREFIX)
-                await self._outbox.forget(video_id)
+                video_id = video_of(item.name)
+                if video_id is None or not await self._is_confirmation(bucket, item.name, video_id):
+                    continue
+                if await self._outbox.forget(video_id):
+                    logger.info("video state changed", extra={"video_id": video_id, "state": "deleted"})
                 await self._storage.delete(bucket, item.name)
-                logger.info("video state changed", extra={"video_id": video_id, "state": "deleted"})
 
     async def remove_orphans(self) -> None:
-        """Remove uploads that no document names, and what is left of uploads that were never completed."""
+        """Remove objects of videos that no document names, and what is left of writes that never ended."""
+        before = self._now() - ORPHAN_AFTER
         for bucket in self._buckets:
-            async for item in self._storage.names(bucket, INPUT_PREFIX):
-                if await self._is_orphan(bucket, item):
-                    await self._storage.delete(bucket, item.name)
-                    logger.info("orphaned upload removed", extra={"bucket": bucket, "object": item.name})
-            await self._storage.abort_unfinished(bucket, INPUT_PREFIX, older_than=ORPHAN_AFTER)
+            for prefix in NAMES:
+                async for names in self._old(bucket, prefix, before):
+                    for video_id in names.keys() - await self._outbox.known(names.keys()):
+                        await self._remove_orphan(bucket, names[video_id], video_id)
+                await self._storage.abort_unfinished(
+                    bucket, prefix, before=before, is_ours=lambda name: video_of(name) is not None
+                )
 
-    async def _is_orphan(self, bucket: str, item: ObjectFacts) -> bool:
+    async def _old(self, bucket: str, prefix: str, before: datetime) -> AsyncIterator[dict[str, str]]:
+        """Yield old objects that have our names, by the ids of their videos, some at a time."""
+        some: dict[str, str] = {}
+        async for item in self._storage.names(bucket, prefix):
+            video_id = video_of(item.name)
+            if video_id is not None and item.modified < before:
+                some[video_id] = item.name
+            if len(some) == AT_ONCE:
+                yield some
+                some = {}
+        if some:
+            yield some
+
+    async def _remove_orphan(self, bucket: str, name: str, video_id: str) -> None:
         """The document is looked up last: between the question and the removal nothing else happens."""
-        name = UPLOADED.fullmatch(item.name)
-        if name is None or item.modified > self._now() - ORPHAN_AFTER:
-            return False
-        if await self._outbox.is_known(name[1]):
-            return False
-        facts = await self._storage.stat(bucket, item.name)
-        return facts is not None and OWNER_KEY in facts.metadata and not await self._outbox.is_known(name[1])
+        if await self._is_marked(bucket, name) and not await self._outbox.is_known(video_id):
+            await self._storage.delete(bucket, name)
+            logger.info("orphaned object removed", extra={"bucket": bucket, "object": name})
+
+    async def _is_confirmation(self, bucket: str, name: str, video_id: str) -> bool:
+        """Workers of version 0.1 write it without our mark; then Mongo knows of the deletion."""
+        return await self._is_marked(bucket, name) or await self._outbox.is_deleted(video_id)
+
+    async def _is_marked(self, bucket: str, name: str) -> bool:
+        facts = await self._storage.stat(bucket, name)
+        return facts is not None and OWNER_KEY in facts.metadata

@@ -4,10 +4,12 @@ The body is pulled: the next piece is read from the socket when S3 has taken the
 client and a slow server meet in the kernel's buffers and not in our memory.
 """
 
+import asyncio
 import logging
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import quote
@@ -16,10 +18,10 @@ from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
-from api.problems import Invalid
+from api.problems import Invalid, Stalled
 from app.clients.storage import Storage
-from app.domain.documents import OWNER_KEY, input_object
-from app.errors import RetryLater
+from app.domain.documents import OURS, input_object
+from app.errors import Missing, RetryLater, Unavailable
 
 if TYPE_CHECKING:  # the library defines it for type checkers only
     from python_multipart.multipart import MultipartCallbacks
@@ -36,6 +38,13 @@ MAX_PARTS: Final = 20
 
 MAX_FILENAME: Final = 1024
 """Bytes of a file name once it is percent-encoded; S3 keeps 2 KB of metadata."""
+
+IDLE_WITHIN: Final = 60.0
+"""Seconds without a byte after which a client is given up. One whose network is gone says nothing any more,
+and neither does the server: nobody would ever end its upload."""
+
+REST_WITHIN: Final = 60.0
+"""Seconds for what follows the file in the form: the object is complete meanwhile, and nothing names it."""
 
 FRAMING: Final = 64 << 10
 """Bytes that a form may have beside the file: boundaries, headers and fields."""
@@ -177,7 +186,11 @@ class Form:
     async def _next(self) -> Event | None:
         events = self._parser.events
         while not events:
-            data = await anext(self._body, b"")
+            try:
+                async with asyncio.timeout(IDLE_WITHIN):
+                    data = await anext(self._body, b"")
+            except TimeoutError:
+                raise Stalled from None
             if not data:
                 if self._parser.is_complete:
                     return None
@@ -205,6 +218,8 @@ async def receive_video(
     Raises:
         Invalid: there is no file, it is empty, or the bucket is not allowed.
         TooLarge: the file is.
+        Stalled: the client sends nothing more.
+        Unavailable: S3 does not answer. What it may have kept all the same, a sweep removes a day later.
     """
     bucket: str | None = None
     while (part := await form.next_part()) is not None and part.name != "file":
@@ -216,26 +231,48 @@ async def receive_video(
     first = bucket or default
     content_type = _content_type(part.content_type)
     metadata = _metadata(part.filename)
-    await storage.put_stream(
-        first, name, _not_empty(form.pieces()), content_type=content_type, metadata=metadata, limit=limit
-    )
-    try:
-        second = await _later_bucket(form, buckets) or first
-        if second != first:
-            await storage.copy((first, name), (second, name), content_type=content_type, metadata=metadata)
-            await storage.delete(first, name)
-    except BaseException:
-        await remove_upload(storage, first, name)
-        raise
+    with _present():
+        await storage.put_stream(
+            first, name, _not_empty(form.pieces()), content_type=content_type, metadata=metadata, limit=limit
+        )
+        try:
+            second = await _rest(form, buckets) or first
+            if second != first:
+                await storage.copy(
+                    (first, name), (second, name), content_type=content_type, metadata=metadata
+                )
+                await storage.delete(first, name)
+        except Unavailable:
+            raise  # and S3 would not remove it either
+        except BaseException:
+            await _remove(storage, first, name)
+            raise
     return Uploaded(second, name, part.filename)
 
 
-async def remove_upload(storage: Storage, bucket: str, name: str) -> None:
+@contextmanager
+def _present() -> Iterator[None]:
+    """Somebody has removed the bucket, or what we have begun to write: that is no fault of the client."""
+    try:
+        yield
+    except Missing as error:
+        raise Unavailable("S3", error) from error
+
+
+async def _remove(storage: Storage, bucket: str, name: str) -> None:
     """Remove an upload that came to nothing; where S3 is away, a sweep does it a day later."""
     try:
         await storage.delete(bucket, name)
     except RetryLater as error:
-        logger.warning("upload not removed", extra={"object": name, "cause": str(error)})
+        logger.info("upload not removed", extra={"object": name, "cause": str(error)})
+
+
+async def _rest(form: Form, buckets: tuple[str, ...]) -> str | None:
+    try:
+        async with asyncio.timeout(REST_WITHIN):
+            return await _later_bucket(form, buckets)
+    except TimeoutError:
+        raise Stalled from None
 
 
 async def _later_bucket(form: Form, buckets: tuple[str, ...]) -> str | None:
@@ -280,7 +317,7 @@ def _content_type(value: str) -> str:
 def _metadata(filename: str | None) -> Mapping[str, str]:
     """S3 keeps ASCII only, hence the percent-encoding."""
     encoded = quote(filename or "", safe="")[:MAX_FILENAME]
-    return {OWNER_KEY: "1"} | ({"filename": encoded} if encoded else {})
+    return OURS | ({"filename": encoded} if encoded else {})
 
 
 def _text(value: bytes) -> str:

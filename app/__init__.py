@@ -10,7 +10,9 @@
 `app.delivery`            the one loop that acknowledges: retry in place, set aside or stop; never skip
 `app.work_folder`         where inputs lie while they are decoded
 `app.rejected`            what could not be processed
+`app.streaming`           Faust without its holes: tables, membership, and what looks after a worker
 `app.worker`              the Faust app of a role, which owns its clients
+`app.event_loop`          the loop that every worker runs on
 `app.roles`               who runs what: one module, one Faust app, one consumer group
 `app.local`               the stack without Docker
 `app.cli`                 the command line

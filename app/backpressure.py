@@ -2,15 +2,18 @@
 
 So Kafka holds a bounded number of pictures however long the videos are, and a clip is never far behind:
 of the videos that wait for a place, the one that has had the fewest frames goes first.
+
+Several runners look at the same backlog and do not know what the others have granted. So each of them grants
+every video no more than a batch at a time: by a batch for each open video, at most, the bound is passed. A
+runner that is alone keeps what room is left for whoever comes next, which needs fewer looks.
 """
 
 import asyncio
-import heapq
-import itertools
 import logging
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Final
 
 from app.errors import RetryLater
@@ -20,6 +23,13 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY: Final = 0.05
 """Seconds between two looks at the lag while somebody waits; each look is three small requests."""
 
+COUNT_EVERY: Final = 1.0
+"""Seconds for which the number of members of a consumer group is believed."""
+
+BATCH: Final = 8
+"""Frames for each waiting video and look: what inference takes at once by default. With one at a time a clip
+that goes first would get twenty frames a second and leave the rest of the room to those behind it."""
+
 
 @dataclass(frozen=True)
 class Backlog:
@@ -28,17 +38,63 @@ class Backlog:
     Attributes:
         waiting: tasks that the consumer group has not committed yet.
         workers: members of the group, at least one.
+        runners: that split videos, we among them.
     """
 
     waiting: int
-    workers: int
+    workers: int = 1
+    runners: int = 1
 
 
-@dataclass(order=True)
-class _Place:
-    share: int
-    turn: int
-    granted: asyncio.Future[None] = field(compare=False)
+class Census:
+    """How many members consumer groups have, asked for now and then.
+
+    Args:
+        count: asks for the members of a group.
+    """
+
+    def __init__(self, count: Callable[[str], Awaitable[int]]) -> None:
+        self._count = count
+        self._counted: dict[str, tuple[float, int]] = {}
+
+    async def members(self, group: str) -> int:
+        """Return how many members a group has, or had a moment ago; at least one.
+
+        Raises:
+            RetryLater: the broker does not answer.
+        """
+        until, members = self._counted.get(group, (0.0, 1))
+        if time.monotonic() > until:
+            members = max(1, await self._count(group))
+            self._counted[group] = time.monotonic() + COUNT_EVERY, members
+        return members
+
+
+@dataclass(eq=False)
+class Turn:
+    """One video's way through the gate.
+
+    Attributes:
+        share: frames that this video has had.
+        granted: frames that it may send without asking.
+        called: what it waits for, when it has nothing left.
+    """
+
+    gate: "Gate"
+    share: int = 0
+    granted: int = 0
+    called: asyncio.Future[None] | None = None
+
+    async def admit(self, share: int) -> None:
+        """Return when one more frame may be sent.
+
+        Args:
+            share: frames that this video has had; the smallest goes first.
+        """
+        self.share = share
+        if not self.granted:
+            await self.gate.wait(self)
+        self.granted -= 1
 
 
 class Gate:
@@ -59,24 +115,36 @@ class Gate:
         self.unconfirmed: Callable[[], int] = lambda: 0
         """Tells how many tasks of our own are still on their way to the broker."""
         self._room = 0
-        self._waiting: list[_Place] = []
-        self._turns = itertools.count()
+        self._turns: list[Turn] = []
         self._wanted = asyncio.Event()
         self.is_world_away = False
 
-    async def admit(self, share: int) -> None:
-        """Return when one more frame may be sent.
+    @contextmanager
+    def video(self) -> Iterator[Turn]:
+        """Let a video through; what it was granted and has not used is given back at the end."""
+        turn = Turn(self)
+        self._turns.append(turn)
+        try:
+            yield turn
+        finally:
+            self._turns.remove(turn)
 
-        Args:
-            share: frames that this video has had; the smallest goes first.
-        """
-        if self._room > 0 and not self._waiting:
+    async def wait(self, turn: Turn) -> None:
+        """Return when a video was granted at least one frame; the smallest share goes first."""
+        if self._room > 0 and not self._is_awaited:
             self._room -= 1
+            turn.granted += 1
             return
-        place = _Place(share, next(self._turns), asyncio.get_running_loop().create_future())
-        heapq.heappush(self._waiting, place)
+        turn.called = asyncio.get_running_loop().create_future()
         self._wanted.set()
-        await place.granted
+        try:
+            await turn.called
+        finally:
+            turn.called = None
+
+    @property
+    def _is_awaited(self) -> bool:
+        return any(turn.called and not turn.called.done() for turn in self._turns)
 
     async def waiting(self) -> int:
         """Return how many tasks wait for inference now.
@@ -89,26 +157,30 @@ class Gate:
     async def run(self) -> None:
         """Keep granting, for ever."""
         while True:
-            if not self._waiting:
+            if not self._is_awaited:
                 self._wanted.clear()
                 await self._wanted.wait()
             with suppress(RetryLater):
-                await self._refill()
-            self._grant()
-            await asyncio.sleep(LOOK_EVERY if self._waiting else 0)
+                self._grant(await self._see())
+            await asyncio.sleep(LOOK_EVERY if self._is_awaited else 0)
 
-    async def _refill(self) -> None:
+    async def _see(self) -> Backlog:
         try:
             backlog = await self._look()
         except RetryLater:
             self.is_world_away = True
             raise
         self.is_world_away = False
-        self._room = self._bound * backlog.workers - backlog.waiting - self.unconfirmed()
+        return backlog
 
-    def _grant(self) -> None:
-        while self._waiting and self._room > 0:
-            place = heapq.heappop(self._waiting)
-            if not place.granted.done():  # who was cancelled waits no longer
-                place.granted.set_result(None)
-                self._room -= 1
+    def _grant(self, backlog: Backlog) -> None:
+        """Give out the room, the smallest share first, also to who still has some: it would fall behind."""
+        granted = sum(turn.granted for turn in self._turns)
+        room = self._bound * backlog.workers - backlog.waiting - self.unconfirmed() - granted
+        for turn in sorted(self._turns, key=lambda turn: turn.share):
+            more = max(0, min(room, BATCH - turn.granted))
+            turn.granted += more
+            room -= more
+            if turn.granted and turn.called and not turn.called.done():
+                turn.called.set_result(None)
+        self._room = room if backlog.runners == 1 else 0

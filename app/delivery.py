@@ -20,7 +20,8 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from app.clients.broker import Partition
 from app.domain.messages import M, decode
-from app.errors import Rejected, RetryLater
+from app.errors import Rejected, RetryLater, StartAgain
+from app.failpoints import failpoint
 from app.suspects import DEATHS, Suspects
 from app.topics import Contract
 
@@ -97,6 +98,11 @@ class Holding:
         """Return the dependency that is waited for, None when the loop works."""
         return next(iter(self.waits.values()), None)
 
+    @property
+    def is_idle(self) -> bool:
+        """Return whether nothing is in hand, and nothing is waited for."""
+        return not self.taken and not self.waits
+
     def held(self, now: float) -> float:
         """Return for how many seconds the oldest batch has been in hand without an excuse."""
         return 0.0 if self.waits else now - min(self.taken.values(), default=now)
@@ -149,6 +155,10 @@ class Delivery:
         self._assignment += 1
         self._expected.clear()
 
+    def is_current(self, batch: _Batch) -> bool:
+        """Return whether no partition was taken away since a batch was taken."""
+        return batch.assignment == self._assignment
+
     async def run(self, stream: Any) -> None:  # noqa: ANN401 - Faust has no types
         """Deliver a stream for ever."""
         await self.or_stop("delivering", self._run(stream.noack()))
@@ -158,7 +168,7 @@ class Delivery:
         batch = _Batch([], self._assignment)
         try:
             async for event in stream.events():
-                if batch.assignment != self._assignment:
+                if not self.is_current(batch):
                     batch = _Batch([], self._assignment)
                 await self._check_contiguous(event)
                 batch.events.append(event)
@@ -181,7 +191,10 @@ class Delivery:
         except _Outdated:
             raise
         except Exception as error:  # the one place where everything is caught
-            self.suspects.seal(positions)
+            if isinstance(error, StartAgain):
+                self.suspects.put_down(positions)
+            else:
+                self.suspects.seal(positions)
             await self.keeper.stop_unsafe(f"{doing} failed", error)
             raise
 
@@ -233,6 +246,7 @@ class Delivery:
         for event in batch.events:
             if self.suspects.is_guilty(position_of(event)):
                 await self._set_aside(route, _Batch([event], batch.assignment), CRASHED)
+                self.suspects.condemn(position_of(event))
                 continue
             try:
                 message = decode(event.message.value, route.contract.message)
@@ -240,6 +254,8 @@ class Delivery:
                 await self._set_aside(route, _Batch([event], batch.assignment), reason)
             else:
                 readable.append(Delivered(message, event.message.key or b"", event))
+        for each in readable:
+            failpoint(f"handle.{route.contract.name}", each.key.decode(errors="replace"))
         await self._try(route, readable, batch.assignment)
         self.suspects.clear(batch.positions)
 
@@ -277,7 +293,7 @@ class Delivery:
         pause, since = FIRST_PAUSE, time.monotonic()
         try:
             while True:
-                if batch and batch.assignment != self._assignment:
+                if batch and not self.is_current(batch):
                     raise _Outdated
                 try:
                     return await call()
@@ -340,6 +356,8 @@ class _Pipeline:
             self._order.task_done()
 
     async def _acknowledge(self, batch: _Batch) -> None:
+        if not self._delivery.is_current(batch):
+            return  # it is delivered again, and whoever read its partition meanwhile may be further or not
         for event in batch.events:
             message = event.message
             self._delivery.last_offsets[Partition(message.topic, message.partition)] = message.offset

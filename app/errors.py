@@ -6,8 +6,10 @@ KadrError
 ├── Rejected              this input will never succeed; set it aside with its reason
 │   ├── Malformed         bytes that are not the message they should be
 │   ├── Missing           the named thing is not there, for good
+│   │   └── NoBucket      not even the bucket that it would be in
 │   └── Undecodable       the bytes are no video or picture we can read
 ├── Conflict              somebody else has changed the thing meanwhile; what we knew is void
+├── StartAgain            this process is of no use any more, whatever it has in hand; a new one is
 └── Misconfigured         an operator has to act; the process ends with one line
 """
 
@@ -69,12 +71,20 @@ class Missing(Rejected):
         super().__init__("not_found", f"{what} does not exist")
 
 
+class NoBucket(Missing):
+    """The bucket of an object is not there."""
+
+
 class Undecodable(Rejected):
     """The bytes are no video or picture that we can read."""
 
 
 class Conflict(KadrError):
     """Somebody else has changed the thing meanwhile; what we knew of it is void."""
+
+
+class StartAgain(KadrError):
+    """This process is of no use any more, through no fault of what it has in hand; a new one is."""
 
 
 class Misconfigured(KadrError):

@@ -1,6 +1,7 @@
 """How every process logs: one line per event, flushed at once, with its facts as fields."""
 
 import logging
+import re
 import sys
 import time
 from datetime import UTC, datetime
@@ -28,6 +29,15 @@ QUIET: Final = {
 SAME_LINE_EVERY: Final = 60.0
 """Seconds. A library repeats one sentence for each partition and try: 63,000 lines in 81 s were seen."""
 
+AWAY: Final = re.compile(
+    "NodeNotReadyError|KafkaConnectionError|RequestTimedOutError"
+    "|Unable connect to node|Unable to update metadata"
+)
+"""In how many words Kafka's client says that the broker is away; `app.clients.presence` says it once."""
+
+ERROR_OF_NOBODY: Final = "FutureMessage exception was never retrieved"
+"""Faust keeps two futures of each message that it sends, and gives us one: the other fails unseen."""
+
 
 def set_up_logs(role: str, settings: Settings) -> None:
     """Send everything to standard error, one line each, flushed."""
@@ -54,7 +64,7 @@ class _FlushingHandler(logging.StreamHandler):  # type: ignore[type-arg]  # the 
 
 
 class _Once(logging.Filter):
-    """Lets the same sentence of a library through once a minute."""
+    """Lets the same sentence of a library through once a minute, whatever numbers are in it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,12 +72,15 @@ class _Once(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         library = record.name.partition(".")[0]
+        if library == "asyncio" and record.getMessage().startswith(ERROR_OF_NOBODY):
+            return False
         if library not in {"aiokafka", "faust", "mode", "pymongo", "urllib3"}:
             return True
         if library == "aiokafka" and record.levelno == logging.ERROR:
             # It calls an error what it tries again by itself, such as a coordinator that is being chosen.
             record.levelno, record.levelname = logging.WARNING, "WARNING"
-        key = (record.name, str(record.msg))
+        is_away = AWAY.search(record.getMessage())
+        key = ("", AWAY.pattern) if is_away else (record.name, re.sub(r"\d+", "#", str(record.msg)))
         now = time.monotonic()
         if now - self._said.get(key, -SAME_LINE_EVERY) < SAME_LINE_EVERY:
             return False

@@ -28,7 +28,8 @@ class Publisher:
         sent = [
             await self.send(contract, key=key.encode(), value=encode(message)) for key, message in messages
         ]
-        await asyncio.gather(*sent)
+        # Shielded, because Faust takes it ill when the future of a message is cancelled.
+        await asyncio.gather(*map(asyncio.shield, sent))
 
     async def send(
         self, contract: Contract[Any], *, key: bytes, value: bytes, headers: dict[str, bytes] | None = None

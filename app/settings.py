@@ -4,13 +4,16 @@ import sys
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain.sentences import Language
 from app.errors import EXIT_MISCONFIGURED
+
+Precision: TypeAlias = Literal["f32", "int8"]
+"""How an exported model computes: as it was trained, or in integers of 8 bits after a calibration."""
 
 DEFAULT_SECRETS = frozenset({"minioadmin", "password"})
 """Secrets that everybody knows; each one in use is a warning at start."""
@@ -84,6 +87,7 @@ class Settings(BaseSettings):
     imgsz: int = Field(default=640, ge=32, le=4096)
     batch_size: int = Field(default=8, ge=1, le=256)
     model_download: bool = True
+    detector_precision: Precision = "f32"
 
     # API
     api_url: str = "http://127.0.0.1:8080"

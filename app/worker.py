@@ -5,13 +5,14 @@ measured to lose nothing, the topics, health, trimming, the watchdog, and how th
 on would be unsafe.
 """
 
+import argparse
 import asyncio
 import logging
 import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,20 +22,21 @@ import faust
 
 from app.clients.broker import Broker, Partition, SetAside, open_broker
 from app.delivery import Delivery, Route, position_of
-from app.durable_table import CHANGELOG, DurableTable, rocksdb_options
 from app.errors import EXIT_MISCONFIGURED, EXIT_UNSAFE, Misconfigured, Rejected, RetryLater
 from app.logs import describe_settings, set_up_logs
 from app.rejected import set_aside
 from app.settings import Settings
+from app.streaming.durable_table import CHANGELOG, DurableTable, rocksdb_options
+from app.streaming.faust_consumer import Consumer
+from app.streaming.local_state import LocalState
+from app.streaming.membership import Membership
+from app.streaming.upkeep import Upkeep
 from app.suspects import Suspects
 from app.topics import STREAMS, Contract, required_topics
 
 logger = logging.getLogger(__name__)
 
 Clients = TypeVar("Clients")
-
-TRIM_EVERY: Final = 10.0
-"""Seconds; as often as the broker looks for segments to remove."""
 
 STOP_WITHIN: Final = 15.0
 """Seconds for a stop in an orderly way, with a LeaveGroup, before the process is ended."""
@@ -58,8 +60,7 @@ def create_worker(
             4096 small messages, or 256 pictures (25 MB).
         changes: Faust settings of this role that differ from the rest.
     """
-    # `--datadir` reaches the app through this variable only, and a value given here would win over it.
-    datadir = Path(os.environ.get("F_DATADIR") or settings.data_dir / "faust" / role)
+    datadir = Path(_asked_datadir() or settings.data_dir / "faust" / role)
     datadir.mkdir(parents=True, exist_ok=True)  # Faust makes the last level only
     session = settings.session_timeout.total_seconds()
     chosen: dict[str, object] = {
@@ -97,6 +98,18 @@ def create_worker(
     return Worker(role, settings, open_clients, chosen | changes)
 
 
+def _asked_datadir() -> str | None:
+    """Return what `--datadir` says.
+
+    Faust puts it into F_DATADIR only after it has imported the module that makes the app (0.15.3), and an app
+    that is given a folder of its own does not look there. Without this all replicas would share one folder.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--datadir", "-D", default=os.environ.get("F_DATADIR"))
+    asked: str | None = parser.parse_known_args(sys.argv[1:])[0].datadir
+    return asked
+
+
 class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no types
     """A role's Faust app; `clients` is what its agents need, open while they run."""
 
@@ -118,11 +131,34 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
         self._open = AsyncExitStack()
         self._stopping_unsafe = False
         self.was_assigned = False
+        self.upkeep = Upkeep(self, stall_after=settings.stall_after.total_seconds())
         self._datadir = Path(str(chosen["datadir"]))
+        self._membership = Membership(self._datadir / "member")
         self.on_partitions_revoked.connect(self._forget_assignment, weak=False)
         self.on_partitions_assigned.connect(self._note_assignment, weak=False)
-        self.task(self._trim_for_ever)
-        self.task(self._watch_for_ever)
+        self.task(self.upkeep.tidy_for_ever)
+        self.task(self.upkeep.watch_for_ever)
+
+    def _new_transport(self) -> Any:  # noqa: ANN401 - Faust has no types
+        transport = super()._new_transport()
+        transport.Consumer = Consumer
+        return transport
+
+    async def _execute_task(self, task: Coroutine[Any, Any, None]) -> None:
+        await super()._execute_task(self._forever(task))
+
+    async def _forever(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a loop or a timer of ours; stop the process when something has cancelled it.
+
+        Faust lets it go with a line in the log (mode 0.7.1, `Service._execute_task`), and the worker lives on
+        without it: nothing would be trimmed, admitted or asked for again any more.
+        """
+        try:
+            await work
+        except asyncio.CancelledError:
+            if not self.should_stop:
+                await self.stop_unsafe(f"{getattr(work, '__qualname__', work)} was cancelled")
+            raise
 
     def stream_topic(self, contract: Contract[Any]) -> Any:  # noqa: ANN401 - Faust has no types
         """Return a topic of the contract as a Faust topic of raw bytes.
@@ -164,7 +200,7 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
         """
         delivery = Delivery(
             keeper=self,
-            suspects=Suspects(self._datadir / f"suspects-{name}.json"),  # each replica has its own folder
+            suspects=self.suspects_of(name),
             route=route,
             up_to=up_to,
             in_flight=in_flight,
@@ -177,24 +213,37 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
         run.__doc__ = route.handle.__doc__  # what `faust agents` shows
         self.agent(self.stream_topic(route.contract), name=name, concurrency=1)(run)
 
+    def suspects_of(self, name: str) -> Suspects:
+        """Return what an agent of this worker had in hand when it died; each replica has its own folder."""
+        return Suspects(self._datadir / f"suspects-{name}.json")
+
     async def on_start(self) -> None:
         """Wait for Kafka, make or check the topics, and open the clients."""
         set_up_logs(self.role, self.settings)  # the worker that started us has put its own handlers there
         describe_settings(self.role, self.settings)
         try:
             self.broker = await self._reach_kafka()
-            await self.broker.ensure_topics(
-                required_topics(self.settings) | self._changelogs(),
-                replication_factor=self.settings.topic_replication_factor,
-            )
+            await self._end_last_membership()
+            await self._ensure_topics()
             self.clients = await self._reach_services()
         except Misconfigured as error:
             logger.critical("cannot start: %s", error)
             _leave(EXIT_MISCONFIGURED)
-        except Exception:  # Faust would end the process without a word
-            logger.critical("cannot start", exc_info=True)
+        except Exception as error:  # Faust would end the process without a word
+            logger.critical("cannot start: %s", error, exc_info=True)
             raise
         await super().on_start()
+
+    async def _ensure_topics(self) -> None:
+        """Make or check the topics, and let go of what this disk holds of others of the same names."""
+        topics = required_topics(self.settings) | self._changelogs()
+        factor = self.settings.topic_replication_factor
+        await self.broker.ensure_topics(topics, replication_factor=factor)
+        ids = await self.broker.topic_ids(topics)
+        self.upkeep.know_topics(ids)
+        suspects = [delivery.suspects for delivery in self.deliveries.values()]
+        state = LocalState(self._datadir, self.tables.values(), suspects)
+        await state.reconcile(self.broker, ids)
 
     def _changelogs(self) -> dict[str, tuple[int, dict[str, str]]]:
         """Return the topics behind this worker's tables.
@@ -225,18 +274,47 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
                 logger.debug("waiting: %s", error)
                 await asyncio.sleep(1.0)
 
+    async def _end_last_membership(self) -> None:
+        """Take who we were in our last life out of the group, which would wait for it.
+
+        After the session timeout the broker has done that by itself.
+        """
+        deadline = time.monotonic() + self.settings.session_timeout.total_seconds()
+        while self._membership.last and time.monotonic() < deadline:
+            try:
+                await self.broker.remove_member(self.role, self._membership.last)
+            except RetryLater as error:
+                logger.debug("waiting: %s", error)
+                await asyncio.sleep(1.0)
+            else:
+                return
+
     async def on_shutdown(self) -> None:
         """Close the clients, after every agent has stopped."""
         await super().on_shutdown()
         await self._open.aclose()
 
     async def first_unread(self) -> Mapping[Partition, int]:
-        """Return from which offset each assigned partition must go on, as the broker knows it."""
+        """Return from which offset each assigned partition must go on, as the broker knows it.
+
+        Raises:
+            RetryLater: the topics are not those of our start; what comes from them is not for us.
+        """
+        if lost := await self.upkeep.lost_topics():
+            raise RetryLater(f"Kafka does not show {', '.join(lost)}")
+        self._note_membership()  # Faust says that we have joined after it has let the streams go on
         assigned = self.assigned_streams()
+        if not assigned:
+            return {}
         committed = await self.broker.committed(self.role)
-        fresh = [each for each in assigned if each not in committed]
-        starts = await self.broker.log_starts(fresh) if fresh else {}
-        return {each: committed.get(each, starts.get(each, 0)) for each in assigned}
+        starts, ends = await self.broker.log_starts(assigned), await self.broker.log_ends(assigned)
+        # A commit beyond the log's end is of messages that are gone: a broker has lost its last.
+        return {
+            each: first
+            if (first := committed.get(each)) is not None and first <= ends[each]
+            else starts[each]
+            for each in assigned
+        }
 
     def assigned_streams(self) -> list[Partition]:
         """Return the partitions of the contract's streams that this worker reads now."""
@@ -244,6 +322,12 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
         # Not `self.consumer`: that property makes a consumer when there is none yet.
         assignment = self.consumer.assignment() if self.started else ()
         return [Partition(tp.topic, tp.partition) for tp in assignment if tp.topic in names]
+
+    @property
+    def is_settled(self) -> bool:
+        """Return whether this worker has its partitions, and its tables are recovered."""
+        are_tables_ready = not self.tables or self.tables.actives_ready
+        return bool(self.was_assigned and not self.rebalancing and are_tables_ready)
 
     def owns(self, topic: str, partition: int) -> bool:
         """Return whether this worker reads a partition now."""
@@ -272,39 +356,19 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
 
     def _note_assignment(self, *_args: object, **_kwargs: object) -> None:
         self.was_assigned = True
+        self._note_membership()
+
+    def _note_membership(self) -> None:
+        if self.started:
+            # Neither Faust nor aiokafka tells in public under which id it has joined.
+            coordinator = self.consumer._thread._consumer._coordinator  # noqa: SLF001 - see above
+            self._membership.note(coordinator.member_id)
 
     def _forget_assignment(self, *_args: object, **_kwargs: object) -> None:
         # Not when partitions are given: Faust says so after it has let the streams go on, and what came in
         # between would be given up although nobody delivers it again.
         for delivery in self.deliveries.values():
             delivery.forget_assignment()
-
-    async def _trim_for_ever(self) -> None:
-        """Let the broker remove what this group has committed on the partitions that this worker owns."""
-        while not self.should_stop:
-            await self.sleep(TRIM_EVERY)
-            try:
-                committed = await self.broker.committed(self.role)
-                owned = self.assigned_streams()
-                await self.broker.trim({each: committed[each] for each in owned if committed.get(each)})
-            except RetryLater as error:
-                logger.debug("not trimmed: %s", error)
-
-    async def _watch_for_ever(self) -> None:
-        """Stop when a message has been in hand for too long without an excuse."""
-        limit = self.settings.stall_after.total_seconds()
-        while not self.should_stop:
-            await self.sleep(1.0)
-            for name, delivery in self.deliveries.items():
-                if delivery.holding.held(time.monotonic()) <= limit:
-                    continue
-                try:
-                    await self.broker.ping()
-                except RetryLater:  # a handler that waits for Kafka waits inside the producer
-                    delivery.holding.restart_clock(time.monotonic())
-                else:
-                    delivery.suspects.seal(delivery.suspects.in_hand)
-                    await self.stop_unsafe(f"agent {name} has held a message for more than {limit:.0f} s")
 
 
 def _leave(code: int) -> None:

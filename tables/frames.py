@@ -26,8 +26,9 @@ class Frames:
         return row
 
     def delete(self, video_id: str, attempt: int, frame: FrameNumber) -> None:
-        """Remove the row of a frame if it is there."""
-        self.table.pop(_key(video_id, attempt, frame), None)
+        """Remove the row of a frame; one that is not there is fine."""
+        # Also from the changelog, where it may still be: a process that was killed had only begun with it.
+        del self.table[_key(video_id, attempt, frame)]
 
     async def durable(self) -> None:
         """Return once everything written so far is on the broker."""

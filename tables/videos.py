@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from app.domain.messages import Failure, ModelFacts, VideoFacts
-from app.domain.progress import CHUNK, chunk_lengths, count_bits, missing_offsets, set_bits
+from app.domain.progress import CHUNK, chunk_lengths, clear_bits, count_bits, missing_offsets, set_bits
 from app.worker import Worker
 
 State: TypeAlias = Literal["open", "stored", "failed", "cancelled", "deleted"]
@@ -78,7 +78,7 @@ class Videos:
 
     def forget(self, video_id: str) -> None:
         """Remove a head: from now on nothing is known of the video."""
-        self.table.pop(video_id.encode(), None)
+        del self.table[video_id.encode()]  # as in `Frames.delete`
 
     def bits(self, video_id: str, attempt: int, chunk: int) -> bytes:
         """Return which sampled frames of a chunk have arrived; those of another attempt do not count."""
@@ -90,14 +90,18 @@ class Videos:
 
     def add_bits(self, video_id: str, attempt: int, indexes: list[int]) -> int:
         """Note that sampled frames have arrived; return how many chunks that needs."""
-        by_chunk: dict[int, list[int]] = {}
-        for index in indexes:
-            chunk, offset = divmod(index, CHUNK)
-            by_chunk.setdefault(chunk, []).append(offset)
+        by_chunk = _by_chunk(indexes)
         for chunk, offsets in by_chunk.items():
-            bits = set_bits(self.bits(video_id, attempt, chunk), offsets)
-            self.table[_chunk_key(video_id, chunk)] = msgspec.msgpack.encode(_Bits(attempt, bits))
+            self._put_bits(video_id, attempt, chunk, set_bits(self.bits(video_id, attempt, chunk), offsets))
         return max(by_chunk, default=-1) + 1
+
+    def clear_bits(self, video_id: str, attempt: int, indexes: list[int]) -> None:
+        """Note that sampled frames have not arrived after all."""
+        for chunk, offsets in _by_chunk(indexes).items():
+            self._put_bits(video_id, attempt, chunk, clear_bits(self.bits(video_id, attempt, chunk), offsets))
+
+    def _put_bits(self, video_id: str, attempt: int, chunk: int, bits: bytes) -> None:
+        self.table[_chunk_key(video_id, chunk)] = msgspec.msgpack.encode(_Bits(attempt, bits))
 
     def count(self, video_id: str, head: Head) -> int:
         """Return how many sampled frames have arrived."""
@@ -131,7 +135,7 @@ class Videos:
 
     def delete_chunk(self, video_id: str, chunk: int) -> None:
         """Remove the bits of a chunk."""
-        self.table.pop(_chunk_key(video_id, chunk), None)
+        del self.table[_chunk_key(video_id, chunk)]  # as in `Frames.delete`
 
     def tombstones_before(self, oldest: float) -> list[tuple[str, int]]:
         """Return (video id, attempt) of tombstones set before a time (seconds since the epoch)."""
@@ -146,6 +150,14 @@ class Videos:
     async def durable(self) -> None:
         """Return once everything written so far is on the broker."""
         await self.table.durable()
+
+
+def _by_chunk(indexes: list[int]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for index in indexes:
+        chunk, offset = divmod(index, CHUNK)
+        found.setdefault(chunk, []).append(offset)
+    return found
 
 
 def _chunk_key(video_id: str, chunk: int) -> bytes:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import datetime
@@ -17,9 +18,11 @@ from api.dependencies import Served, Services, Spoken
 from api.problems import Invalid, UnknownVideo, documented
 from app.clients.storage import ObjectFacts
 from app.clients.video_outbox import Cursor, Video
-from app.domain.documents import detection_object, failed_object
+from app.domain.documents import detection_object, failed_document, failed_object
 from app.domain.sentences import Language, describe
-from app.errors import Missing
+from app.errors import Missing, Unavailable
+
+logger = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/api", tags=["results"])
 
@@ -74,6 +77,8 @@ async def show_result(event_id: str, services: Served) -> Response:
         return await _result(video, services)
     except Missing:
         # Neither is there, or not yet, or it was deleted while we looked.
+        if video.outcome == "failed" and video.error is not None:  # before it came to the pipeline
+            return Response(failed_document(video.id, video.error), media_type="application/json")
         body = {"status": video.status, "event_id": video.id}
         return Response(msgspec.json.encode(body), media_type="application/json")
 
@@ -93,8 +98,9 @@ async def _ready(video: Video, services: Services) -> Response:
         facts, chunks = await stack.enter_async_context(
             services.storage.stream(video.bucket, detection_object(video.id))
         )
+        first = await anext(chunks, b"")  # while it can still be said that S3 does not answer
         await services.outcomes.note_ready(video, facts)
-        return ObjectResponse(facts, chunks, stack.pop_all())
+        return ObjectResponse(facts, _chained(first, chunks), stack.pop_all())
 
 
 async def _failed(video: Video, services: Services) -> Response:
@@ -103,6 +109,15 @@ async def _failed(video: Video, services: Services) -> Response:
         body = b"".join([chunk async for chunk in chunks])
     await services.outcomes.note_failed(video, facts, body)
     return Response(body, media_type="application/json")
+
+
+async def _chained(first: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    try:
+        async for chunk in chunks:
+            yield chunk
+    except Unavailable:
+        logger.warning("result broken off: S3 does not answer")  # the client sees that bytes are missing
 
 
 def _operation(video: Video, language: Language) -> dict[str, str]:

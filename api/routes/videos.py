@@ -1,6 +1,7 @@
-"""Upload, request, cleanup: what a client wants done."""
+"""Upload, request, delete: what a client wants done."""
 
 import logging
+from contextlib import suppress
 from typing import Final
 from uuid import uuid4
 
@@ -9,10 +10,11 @@ from fastapi import APIRouter, Request, Response
 
 from api.answers import Accepted, Cleaned, Requested
 from api.dependencies import Served, Services
-from api.problems import documented
-from api.upload import FRAMING, Form, check_bucket, receive_video, remove_upload
+from api.problems import UnknownVideo, documented
+from api.upload import FRAMING, Form, check_bucket, receive_video
 from app.clients.storage import TooLarge
-from app.errors import Missing, Unavailable
+from app.errors import Conflict, Missing
+from app.failpoints import failpoint
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +50,7 @@ _FORM: Final = {
     "/upload_video",
     response_model=Accepted,
     summary="Upload a video",
-    responses=documented(413, 422),
+    responses=documented(408, 413, 422),
     openapi_extra=_FORM,
 )
 async def upload_video(request: Request, services: Served) -> Response:
@@ -60,6 +62,7 @@ async def upload_video(request: Request, services: Served) -> Response:
     video_id = str(uuid4())
     form = Form(request.headers.get("content-type", ""), request.stream())
     buckets = settings.buckets
+    await services.readiness.require()  # before a body is read that could not be kept
     uploaded = await receive_video(
         form,
         video_id=video_id,
@@ -68,7 +71,10 @@ async def upload_video(request: Request, services: Served) -> Response:
         default=DEFAULT_BUCKET if DEFAULT_BUCKET in buckets else buckets[0],
         limit=settings.max_upload_bytes,
     )
-    try:
+    failpoint("upload.stored", video_id)
+    # When Mongo does not answer, the document may be there all the same: so the object stays. If it is not,
+    # a sweep removes the object a day later.
+    with suppress(Conflict):  # the id is new: the driver has repeated an insert that Mongo had done
         await services.outbox.accept(
             video_id=video_id,
             bucket=uploaded.bucket,
@@ -76,9 +82,7 @@ async def upload_video(request: Request, services: Served) -> Response:
             input_owned=True,
             filename=uploaded.filename,
         )
-    except Unavailable:
-        await remove_upload(services.storage, uploaded.bucket, uploaded.object)
-        raise
+    failpoint("upload.accepted", video_id)
     return _accepted(services, video_id)
 
 
@@ -95,13 +99,14 @@ async def request_video(requested: Requested, services: Served) -> Response:
     if await services.storage.stat(requested.bucket, requested.object) is None:
         raise Missing(f"{requested.bucket}/{requested.object}")
     video_id = str(uuid4())
-    await services.outbox.accept(
-        video_id=video_id,
-        bucket=requested.bucket,
-        object_name=requested.object,
-        input_owned=False,
-        media_type=requested.media_type,
-    )
+    with suppress(Conflict):  # as above
+        await services.outbox.accept(
+            video_id=video_id,
+            bucket=requested.bucket,
+            object_name=requested.object,
+            input_owned=False,
+            media_type=requested.media_type,
+        )
     return _accepted(services, video_id)
 
 
@@ -112,6 +117,25 @@ async def clean_up(services: Served) -> Response:
     services.waker.wake()
     logger.info("everything deleted", extra={"deleted": deleted})
     return _json({"status": "ok", "deleted": deleted})
+
+
+@router.delete(
+    "/v1/videos/{video_id}",
+    status_code=204,
+    response_class=Response,
+    summary="Delete a video",
+    responses=documented(404),
+)
+async def delete_video(video_id: str, services: Served) -> Response:
+    """Forget a video, however far it is. Its upload and its result are gone a little later.
+
+    An object that was in the object storage before Kadr was asked for it stays.
+    """
+    if not await services.outbox.delete_one(video_id):
+        raise UnknownVideo(video_id)
+    services.waker.wake()
+    logger.info("video deleted", extra={"video_id": video_id})
+    return Response(status_code=204)
 
 
 def _accepted(services: Services, video_id: str) -> Response:

@@ -12,6 +12,12 @@
 `results`               a result into a file, or to standard output
 `demo`                  one video through a stack of its own, from nothing to a table
 `set_aside`             what the pipeline could not process
+`models`                exports weights, and says which model runs here and how
+`differences`           the f32 and the INT8 export of a model, side by side
+`samples`               pictures and frames of videos, as the pipeline prepares them
+`labels`                what is in a picture, according to people
+`model_commands`        `kadr model` with its options
+`recovery`              asks again for what Kafka held when it lost its data
 ======================  ==========================================================================
 """
 

@@ -12,6 +12,8 @@ from app.cli.demo import check_readable, run_demo
 from app.cli.exits import EXIT_FAILED
 from app.cli.following import Followed, Follower, describe_progress, open_follower, reason_of
 from app.cli.local_stack import run_up
+from app.cli.model_commands import model_app
+from app.cli.recovery import recover as recover_everything
 from app.cli.results import list_operations, write_result
 from app.cli.set_aside import find_message, find_messages, list_messages, resend_message, show_message
 from app.cli.terminal import create_notes, create_output
@@ -25,6 +27,7 @@ typer_app = typer.Typer(
 )
 rejected = typer.Typer(help="Messages that the pipeline has set aside.")
 typer_app.add_typer(rejected, name="rejected")
+typer_app.add_typer(model_app, name="model")
 
 Api = Annotated[str | None, typer.Option("--api", help="Where Kadr is; else API_URL, API_PORT or port 8080.")]
 VideoId = Annotated[str, typer.Argument(metavar="ID", help="As `submit` printed it.")]
@@ -108,6 +111,21 @@ def result(
     """Write a video's result, as JSON."""
     with open_kadr_api(find_addresses(os.environ, api=api)) as kadr:
         write_result(kadr, video_id, output)
+
+
+@typer_app.command()
+def recover(
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be asked for again; change nothing.")
+    ] = False,
+) -> None:
+    """Ask again for every video without an outcome, after Kafka has lost its data.
+
+    What is in work is begun anew: nothing of it is lost or doubled, but its work is done again.
+    """
+    found = asyncio.run(recover_everything(find_settings(os.environ), is_dry_run=dry_run))
+    typer.echo(found.sentence(is_dry_run=dry_run))
 
 
 @rejected.command("list")

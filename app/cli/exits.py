@@ -2,7 +2,7 @@
 
 ====  ==================================================================================================
 0     all went well; `up` was ended by Ctrl-C or `down`
-1     a video has failed, is unknown or was refused, or a message is not set aside
+1     a video has failed, is unknown or was refused, a message is not set aside, or no picture can be read
 2     the command line is wrong
 69    a service does not answer (EX_UNAVAILABLE of BSD's sysexits.h)
 74    a file cannot be read or written (EX_IOERR)

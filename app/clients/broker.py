@@ -4,6 +4,7 @@ The streams themselves go through Faust; this is what Faust has no words for.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -13,9 +14,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.client import AIOKafkaClient, CoordinationType
+from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, UnknownMemberIdError, for_code
+from aiokafka.protocol.group import LeaveGroupRequest
 
 from app.clients.presence import Presence
+from app.clients.topic_ids import find_topic_ids
 from app.errors import Misconfigured
 
 REQUEST_TIMEOUT_MS: Final = 5000
@@ -51,6 +55,7 @@ class Broker:
     def __init__(
         self, servers: str, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, presence: Presence
     ) -> None:
+        self._first_ids: dict[str, str] = {}
         self._servers = servers
         self._presence = presence
         self._admin = admin
@@ -115,6 +120,13 @@ class Broker:
             described = await self._admin.describe_topics(list(topics))
         return {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
 
+    async def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
+        """Return the id of each existing topic; one that is made again under its name gets another."""
+        with _translated(self._presence):
+            found = await find_topic_ids(self._admin, topics)
+        self._first_ids = found | self._first_ids
+        return found
+
     async def _topic_configs(self, topics: Iterable[str]) -> dict[str, dict[str, str]]:
         resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics]
         configs: dict[str, dict[str, str]] = {}
@@ -123,12 +135,25 @@ class Broker:
                 configs[name] = {entry[0]: entry[1] for entry in entries}
         return configs
 
+    def stamp(self, topic: str) -> str:
+        """Return what a commit says of the topic it is for: its id, as this was when it was first asked for.
+
+        A commit that was on its way when Kafka lost its disk can arrive in the new one, where the same name
+        and offset are of other messages.
+        """
+        return self._first_ids.get(topic, "")
+
     async def committed(self, group: str) -> dict[Partition, int]:
-        """Return the offsets that a consumer group has committed on the broker."""
+        """Return the offsets that a consumer group has committed on the broker.
+
+        One that is stamped with another topic of the same name counts for nothing.
+        """
         with _translated(self._presence):
             offsets = await self._admin.list_consumer_group_offsets(group)
         return {
-            Partition(tp.topic, tp.partition): meta.offset for tp, meta in offsets.items() if meta.offset >= 0
+            Partition(tp.topic, tp.partition): meta.offset
+            for tp, meta in offsets.items()
+            if meta.offset >= 0 and meta.metadata in ("", self._first_ids.get(tp.topic, meta.metadata))
         }
 
     async def log_starts(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
@@ -155,6 +180,23 @@ class Broker:
         with _translated(self._presence):
             responses = await self._admin.describe_consumer_groups([group])
         return sum(len(described[5]) for response in responses for described in response.groups)
+
+    async def remove_member(self, group: str, member: str) -> None:
+        """Let a consumer group go on without a member that is dead, instead of waiting for its session.
+
+        A member that the group does not know is gone already; one that lives after all joins anew.
+        """
+        client = AIOKafkaClient(bootstrap_servers=self._servers, request_timeout_ms=REQUEST_TIMEOUT_MS)
+        with _translated(self._presence):
+            try:
+                await client.bootstrap()
+                node = await client.coordinator_lookup(CoordinationType.GROUP, group)
+                response = await client.send(node, LeaveGroupRequest(group, member))
+            finally:
+                await client.close()
+            error = for_code(response.error_code)
+            if error not in {NoError, UnknownMemberIdError}:
+                raise error
 
     async def trim(self, upto: Mapping[Partition, int]) -> None:
         """Let the broker remove everything before these offsets; a lower offset does nothing."""
@@ -265,9 +307,10 @@ def _mismatch(topic: str, what: str, found: object, wanted: object) -> str:
 
 @contextmanager
 def _translated(presence: Presence) -> Iterator[None]:
+    begun = time.monotonic()
     try:
         yield
     except (KafkaError, OSError, TimeoutError) as error:
-        raise presence.lost(error or type(error).__name__) from error
+        raise presence.lost(error or type(error).__name__, begun=begun) from error
     else:
         presence.answered()

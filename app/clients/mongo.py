@@ -1,5 +1,6 @@
 """Documents of MongoDB, written durably, with the library's errors in our words."""
 
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, timedelta
@@ -194,6 +195,7 @@ async def open_mongo(
 
 @contextmanager
 def _translated(presence: Presence) -> Iterator[None]:
+    begun = time.monotonic()
     try:
         yield
     except DuplicateKeyError as error:
@@ -204,6 +206,6 @@ def _translated(presence: Presence) -> Iterator[None]:
     except PyMongoError as error:
         if isinstance(error, OperationFailure) and error.code in OUR_MISTAKES:
             raise
-        raise presence.lost(error) from error
+        raise presence.lost(error, begun=begun) from error
     else:
         presence.answered()

@@ -24,6 +24,12 @@ from app.settings import Settings
 DATABASE: Final = "runner_db"
 COLLECTION: Final = "runner_predictions"
 
+SUSPECT: Final = 2
+"""Tries at one place after which a split that its runner did not give back is worked on alone."""
+
+OPEN: Final = {"$in": ["processing", "predictable"]}
+"""States in which frames may be decoded: also when all had arrived, if rows were lost afterwards."""
+
 BY_SHARE: Final = [("split_frames", 1), ("created_at", 1)]
 
 WRITTEN_ONLY: Final = ("output_s3", "ready_at")
@@ -62,6 +68,11 @@ class Record(Struct, frozen=True, rename={"video_id": "_id"}):
     video: VideoFacts | None = None
     error: Failure | None = None
 
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it may be what killed its runner: it died, perhaps of another split, and not once only."""
+        return self.split_owner is not None and self.split_tries >= SUSPECT
+
 
 class RunnerRecords:
     """The records. Open them with `open_runner_records`; every method may raise `Unavailable`.
@@ -83,9 +94,12 @@ class RunnerRecords:
         await self._mongo.ping()
 
     async def prepare(self) -> None:
-        """Create the index for claims and checks: it holds only videos in work."""
+        """Create the indexes for checks and claims: they hold only videos in work."""
         await self._documents.ensure_index(
             [("status", 1), ("split_ended", 1), ("split_lease_until", 1)], partial={"status": "processing"}
+        )
+        await self._documents.ensure_index(
+            [("status", 1), ("split_lease_until", 1)], partial={"split_ended": False}
         )
 
     async def get(self, video_id: str) -> Record | None:
@@ -164,6 +178,8 @@ class RunnerRecords:
     async def claim_splits(self, limit: int, *, first: str | None = None) -> list[Record]:
         """Take splits that nobody works on: those with the fewest frames so far first, then the oldest.
 
+        A suspect one is taken alone, so that no other is blamed for what it does.
+
         Args:
             limit: most to take.
             first: a video that this process has just accepted, to be tried before the others.
@@ -175,8 +191,13 @@ class RunnerRecords:
         waiting = await self._documents.find(match, sort=BY_SHARE, limit=4 * limit)
         claimed: list[Record] = []
         for document in waiting:
-            if len(claimed) < limit and (record := await self._claim(document, now)):
+            is_suspect = _record(document).is_suspect
+            if len(claimed) == limit or (is_suspect and claimed):
+                break
+            if record := await self._claim(document, now):
                 claimed.append(record)
+                if is_suspect:
+                    break
         return claimed
 
     async def least_waiting(self) -> int | None:
@@ -188,7 +209,7 @@ class RunnerRecords:
         match = {
             "_id": document["_id"],
             "attempt": document["attempt"],
-            "status": "processing",
+            "status": OPEN,
             "split_ended": False,
             "split_lease_until": {"$lte": now},
         }
@@ -212,17 +233,20 @@ class RunnerRecords:
         """Count a decoding child before it is started, in case that it takes us with it."""
         return await self._documents.update(self._mine(record), {"$inc": {"split_tries": 1}})
 
-    async def release_split(self, record: Record, split_frames: int, *, tries: int) -> bool:
-        """Give a split back at once, to be taken up from where it is.
+    async def release_split(
+        self, record: Record, split_frames: int, *, tries: int, pause: timedelta = timedelta()
+    ) -> bool:
+        """Give a split back, to be taken up from where it is.
 
         Args:
             record: as it was claimed.
             split_frames: how far it is.
             tries: children that have died at this place.
+            pause: for how long nobody is to take it up.
         """
         fields = {
             "split_owner": None,
-            "split_lease_until": datetime.now(UTC),
+            "split_lease_until": datetime.now(UTC) + pause,
             "split_frames": split_frames,
             "split_tries": tries,
         }
@@ -242,7 +266,7 @@ class RunnerRecords:
 
     async def reopen_split(self, video_id: str, attempt: int, frames: list[int]) -> bool:
         """Let these frames of a video whose split has ended be decoded once more."""
-        match = {"_id": video_id, "attempt": attempt, "status": "processing", "split_ended": True}
+        match = {"_id": video_id, "attempt": attempt, "status": OPEN, "split_ended": True}
         now = datetime.now(UTC)
         fields = {"split_ended": False, "only": frames, "split_owner": None, "split_tries": 0}
         change = {"$set": {**fields, "split_lease_until": now, "updated_at": now}}
@@ -261,7 +285,7 @@ class RunnerRecords:
 
     async def stalled(self, since: datetime, limit: int) -> list[Record]:
         """Return videos whose split has ended and that have not moved since a time."""
-        match = {"status": "processing", "split_ended": True, "updated_at": {"$lt": since}}
+        match = {"status": OPEN, "split_ended": True, "updated_at": {"$lt": since}}
         return [_record(each) for each in await self._documents.find(match, limit=limit)]
 
     async def count_check(self, record: Record) -> bool:
@@ -269,7 +293,7 @@ class RunnerRecords:
         match = {
             "_id": record.video_id,
             "attempt": record.attempt,
-            "status": "processing",
+            "status": OPEN,
             "updated_at": record.updated_at,
         }
         change = {"$inc": {"checks": 1}, "$set": {"updated_at": datetime.now(UTC)}}
@@ -283,7 +307,7 @@ class RunnerRecords:
         return {
             "_id": record.video_id,
             "attempt": record.attempt,
-            "status": "processing",
+            "status": OPEN,
             "split_owner": self._owner,
         }
 
@@ -303,7 +327,7 @@ async def open_runner_records(settings: Settings) -> AsyncIterator[RunnerRecords
 
 
 def _waiting(now: datetime) -> Document:
-    return {"status": "processing", "split_ended": False, "split_lease_until": {"$lte": now}}
+    return {"status": OPEN, "split_ended": False, "split_lease_until": {"$lte": now}}
 
 
 def _record(document: Document) -> Record:

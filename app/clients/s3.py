@@ -2,44 +2,62 @@
 
 minio's client is synchronous. Two pools of threads and connections are kept apart: a quick one for
 questions that a request or a probe waits for, and a patient one for bytes; twenty uploads therefore do
-not delay a health check. Everybody but `app.clients.storage` uses that module instead of this one.
+not delay a health check. While a patient call is under way, a quick question tells a server that is slow
+from one that hangs. Everybody but `app.clients.storage` uses that module instead of this one.
 """
 
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 import urllib3
-from minio import Minio
-from minio.commonconfig import CopySource
-from minio.datatypes import Part
 from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 
+from app.clients.lanes import PatientLane, QuickLane
 from app.clients.presence import Presence
-from app.errors import Missing, Unavailable
+from app.clients.s3_client import (
+    Client,
+    Headers,
+    ObjectFacts,
+    Place,
+    UploadKey,
+    facts_of,
+    patient_client,
+    quick_client,
+)
+from app.errors import Missing, NoBucket, Unavailable
 from app.settings import Settings
+
+__all__ = ["S3", "Download", "Headers", "ObjectFacts", "Place", "UploadKey", "open_s3"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Headers: TypeAlias = Mapping[str, str]
-Place: TypeAlias = tuple[str, str]
-"""Bucket and name."""
+
+PATIENT_THREADS: Final = 32
+QUICK_THREADS: Final = 8
+
+NO_ANSWER: Final = "no answer in time"
 
 PAGE: Final = 1000
 """Names per page of a listing; S3 gives no more at once."""
 
-QUICK_WITHIN: Final = 2.8
+QUICK_WITHIN: Final = 2.5
 """Seconds until a question is given up; the API promises an answer in 3."""
+
+SIGN_WITHIN: Final = 2.0
+"""Seconds until a server that answers nothing at all is said to hang; with the time before it is asked
+(`app.clients.lanes`) that is less than 3."""
+
+SIGN_LASTS: Final = 0.2
+"""Seconds for which one answer is enough for everybody who waits."""
 
 ABSENT: Final = frozenset(
     {
@@ -55,110 +73,37 @@ ABSENT: Final = frozenset(
 """Codes that say: what you name is not there, and never will be by asking again."""
 
 
-@dataclass(frozen=True)
-class ObjectFacts:
-    """What is known of an object.
-
-    Attributes:
-        name: within its bucket.
-        size: in bytes.
-        modified: when it was written.
-        content_type: as its writer said; empty in listings.
-        metadata: the writer's own, names in lower case; empty in listings.
-    """
-
-    name: str
-    size: int
-    modified: datetime
-    content_type: str = ""
-    metadata: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class UploadKey:
-    """An object that arrives in parts."""
-
-    bucket: str
-    name: str
-    upload: str
-    begun: datetime | None = None
-
-
-class _Client(Minio):  # type: ignore[misc]  # minio is untyped to us
-    """minio's client with the calls that it keeps to itself."""
-
-    def put(self, bucket: str, name: str, data: bytes, headers: Headers) -> None:
-        self._put_object(bucket, name, data, dict(headers))
-
-    def begin_upload(self, bucket: str, name: str, headers: Headers) -> UploadKey:
-        return UploadKey(bucket, name, self._create_multipart_upload(bucket, name, dict(headers)))
-
-    def send_part(self, key: UploadKey, number: int, data: bytes) -> str:
-        return str(self._upload_part(key.bucket, key.name, data, None, key.upload, number))
-
-    def copy(self, source: Place, target: Place, headers: Headers) -> None:
-        replacing = {"x-amz-metadata-directive": "REPLACE"}
-        self._put_object(*target, b"", _copying(source) | dict(headers) | replacing)
-
-    def copy_part(self, key: UploadKey, number: int, source: Place, span: tuple[int, int]) -> str:
-        headers = _copying(source) | {"x-amz-copy-source-range": f"bytes={span[0]}-{span[1]}"}
-        return str(self._upload_part_copy(key.bucket, key.name, key.upload, number, headers)[0])
-
-    def complete_upload(self, key: UploadKey, etags: list[str]) -> None:
-        parts = [Part(number, etag) for number, etag in enumerate(etags, 1)]
-        self._complete_multipart_upload(key.bucket, key.name, key.upload, parts)
-
-    def abort_upload(self, key: UploadKey) -> None:
-        self._abort_multipart_upload(key.bucket, key.name, key.upload)
-
-    def unfinished_uploads(self, bucket: str, prefix: str) -> list[UploadKey]:
-        found = self._list_multipart_uploads(bucket, prefix=prefix).uploads
-        return [UploadKey(bucket, up.object_name, up.upload_id, up.initiated_time) for up in found]
-
-
-@dataclass(frozen=True)
-class _Lane:
-    client: _Client
-    pool: urllib3.PoolManager
-    threads: ThreadPoolExecutor
-
-    def submit(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
-        return asyncio.wrap_future(self.threads.submit(call, *args, **kwargs))
-
-    def close(self) -> None:
-        self.threads.shutdown(wait=False, cancel_futures=True)
-        self.pool.clear()
-
-
 class Download:
     """The bytes of one object on their way to us."""
 
-    def __init__(self, lane: _Lane, presence: Presence, name: str, response: Any) -> None:  # noqa: ANN401  # minio's
-        self._lane = lane
-        self._presence = presence
+    def __init__(self, run: Callable[..., Awaitable[bytes]], name: str, response: Any) -> None:  # noqa: ANN401  # minio's
+        self._run = run
         self._response = response
-        self._reading: asyncio.Future[bytes] | None = None
-        self.facts = _facts(name, response.headers)
+        self._in_use = threading.Lock()
+        self._is_closed = False
+        self.facts = facts_of(name, response.headers)
 
     async def read(self, size: int) -> bytes:
         """Return up to `size` bytes; none at the end."""
-        with _translated(self._presence):
-            self._reading = self._lane.submit(self._response.read, size)
-            data = await asyncio.shield(self._reading)
-            self._reading = None
-        return data
+        return await self._run(self._read, size)
+
+    def _read(self, size: int) -> bytes:
+        try:
+            with self._in_use:
+                data: bytes = self._response.read(size)
+                return data
+        finally:
+            if self._is_closed:  # by one who did not wait for us
+                self._give_back()
 
     def close(self) -> None:
         """Give the connection back, or close it when the object was not read to its end."""
-        if self._reading is None:
+        self._is_closed = True
+        if self._in_use.acquire(blocking=False):  # or a read that was left behind closes it
+            self._in_use.release()
             self._give_back()
-        else:
-            # A read that a cancelled task left behind still uses the connection.
-            self._reading.add_done_callback(self._give_back)
 
-    def _give_back(self, done: asyncio.Future[bytes] | None = None) -> None:
-        if done is not None and not done.cancelled():
-            done.exception()  # marks it as seen
+    def _give_back(self) -> None:
         self._response.close()
         self._response.release_conn()
 
@@ -170,94 +115,124 @@ class S3:
     named is not there, or has a name that nothing can have.
     """
 
-    def __init__(self, *, patient: _Lane, quick: _Lane) -> None:
+    def __init__(self, *, patient: Client, quick: Client, bucket: str) -> None:
         self._patient = patient
         self._quick = quick
+        self._our_bucket = bucket
         self._presence = Presence("S3")
+        self._quick_lane = QuickLane("s3-quick", QUICK_THREADS)
+        self._patient_lane = PatientLane("s3", PATIENT_THREADS, self._ask)
+        self._asking: asyncio.Task[str | None] | None = None
+
+    def close(self) -> None:
+        """Let no more calls begin."""
+        if self._asking is not None:
+            self._asking.cancel()
+        self._patient_lane.close()
+        self._quick_lane.close()
 
     async def has_bucket(self, bucket: str) -> bool:
         """Return whether there is such a bucket; asked in the quick lane."""
-        return bool(await self._quickly(self._quick.client.bucket_exists, bucket))
+        return bool(await self._quickly(self._quick.bucket_exists, bucket))
 
     async def head(self, bucket: str, name: str) -> ObjectFacts:
         """Return what is known of an object; asked in the quick lane."""
-        return _facts(name, (await self._quickly(self._quick.client.stat_object, bucket, name)).metadata)
+        return facts_of(name, (await self._quickly(self._quick.stat_object, bucket, name)).metadata)
 
     async def make_bucket(self, bucket: str) -> None:
         """Create a bucket; one that is there is fine."""
-        await self._patiently(_make_bucket, self._patient.client, bucket)
+        await self._patiently(_make_bucket, self._patient, bucket)
 
     async def put(self, bucket: str, name: str, data: bytes, headers: Headers) -> None:
         """Write an object."""
-        await self._patiently(self._patient.client.put, bucket, name, data, headers)
+        await self._patiently(self._patient.put, bucket, name, data, headers)
 
     async def begin_upload(self, bucket: str, name: str, headers: Headers) -> UploadKey:
         """Begin to write an object in parts."""
-        return await self._patiently(self._patient.client.begin_upload, bucket, name, headers)
+        return await self._patiently(self._patient.begin_upload, bucket, name, headers)
 
     async def send_part(self, key: UploadKey, number: int, data: bytes) -> str:
         """Write the part with this number, counted from 1; return its tag."""
-        return await self._patiently(self._patient.client.send_part, key, number, data)
+        return await self._patiently(self._patient.send_part, key, number, data)
 
     async def copy(self, source: Place, target: Place, headers: Headers) -> None:
         """Write an object that has the bytes of another one."""
-        await self._patiently(self._patient.client.copy, source, target, headers)
+        await self._patiently(self._patient.copy, source, target, headers)
 
     async def copy_part(self, key: UploadKey, number: int, source: Place, span: tuple[int, int]) -> str:
         """Take a part from another object, its first and last byte included; return its tag."""
-        return await self._patiently(self._patient.client.copy_part, key, number, source, span)
+        return await self._patiently(self._patient.copy_part, key, number, source, span)
 
     async def complete_upload(self, key: UploadKey, tags: list[str]) -> None:
         """Make an object of the parts with these tags."""
-        await self._patiently(self._patient.client.complete_upload, key, tags)
+        await self._patiently(self._patient.complete_upload, key, tags)
 
     async def abort_upload(self, key: UploadKey) -> None:
-        """Take away the parts."""
-        await self._patiently(self._patient.client.abort_upload, key)
+        """Take away the parts, after every call that was left behind: a later part would stay for ever."""
+        await self._settle()
+        await self._patiently(self._patient.abort_upload, key)
 
     async def unfinished_uploads(self, bucket: str, prefix: str) -> list[UploadKey]:
-        """Return up to 1,000 uploads that were begun and neither completed nor aborted."""
-        return await self._patiently(self._patient.client.unfinished_uploads, bucket, prefix)
+        """Return the uploads that were begun and neither completed nor aborted."""
+        return await self._patiently(self._patient.unfinished_uploads, bucket, prefix)
+
+    async def last_part(self, key: UploadKey) -> datetime | None:
+        """Return when the newest part of an upload arrived; None when there is none."""
+        return await self._patiently(self._patient.last_part, key)
 
     async def open(self, bucket: str, name: str) -> Download:
         """Begin to read an object; the caller closes it."""
-        response = await self._patiently(self._patient.client.get_object, bucket, name)
-        return Download(self._patient, self._presence, name, response)
+        response = await self._patiently(self._patient.get_object, bucket, name)
+        return Download(self._patiently, name, response)
 
     async def download(self, bucket: str, name: str, path: Path, *, stop: threading.Event) -> ObjectFacts:
         """Write an object to a local file until `stop` is set."""
-        client = self._patient.client
-        return _facts(name, await self._patiently(_download, client, bucket, name, path, stop))
+        client = self._patient
+        return facts_of(name, await self._patiently(_download, client, bucket, name, path, stop))
 
     async def remove(self, bucket: str, names: list[str]) -> None:
-        """Remove objects; those that are not there are fine."""
-        await self._patiently(_remove, self._patient.client, bucket, names)
+        """Remove objects, those too that a call writes that was left behind; those not there are fine."""
+        await self._settle()
+        await self._patiently(_remove, self._patient, bucket, names)
 
     async def pages(self, bucket: str, prefix: str, after: str) -> AsyncIterator[list[ObjectFacts]]:
         """Yield the objects whose names begin with `prefix` and come after `after`, in order."""
-        listing = self._patient.client.list_objects(
-            bucket, prefix=prefix, recursive=True, start_after=after or None
-        )
+        listing = self._patient.list_objects(bucket, prefix=prefix, recursive=True, start_after=after or None)
         while page := await self._patiently(_next_page, listing):
             yield page
 
     async def _patiently(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a call in a thread; a cancelled caller still waits for its end.
-
-        Otherwise a part could arrive after its upload was aborted, and stay for ever.
-        """
-        future = self._patient.submit(call, *args, **kwargs)
         with _translated(self._presence):
-            try:
-                return await asyncio.shield(future)
-            except asyncio.CancelledError:
-                await asyncio.wait([future])
-                raise
+            return await self._patient_lane.run(call, *args, **kwargs)
 
     async def _quickly(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         with _translated(self._presence):
-            async with asyncio.timeout(QUICK_WITHIN):
-                return await self._quick.submit(call, *args, **kwargs)
+            return await self._quick_lane.run(call, QUICK_WITHIN, *args, **kwargs)
+
+    async def _settle(self) -> None:
+        try:  # not `_translated`: nothing to wait for is no answer
+            await self._patient_lane.settle()
+        except TimeoutError as error:
+            raise Unavailable("S3", error) from error
+
+    async def _ask(self) -> str | None:
+        """Tell why the server seems to hang; all who ask share one question to it."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._look_for_a_sign())
+        return await asyncio.shield(self._asking)
+
+    async def _look_for_a_sign(self) -> str | None:
+        begun = time.monotonic()
+        if self._presence.heard > begun - SIGN_LASTS:
+            return None
+        try:
+            await self._quick_lane.run(self._quick.bucket_exists, SIGN_WITHIN, self._our_bucket)
+        except (S3Error, ValueError):
+            return None  # it refuses, so it lives
+        except (MinioException, urllib3.exceptions.HTTPError, TimeoutError) as error:
+            has_answered_others = self._presence.heard > begun
+            return None if has_answered_others else str(error) or NO_ANSWER
+        return None
 
 
 @asynccontextmanager
@@ -265,47 +240,30 @@ async def open_s3(settings: Settings) -> AsyncIterator[S3]:
     """Yield a client of the server that the settings name; it connects when it is first used."""
     # Each retry would be a warning; a server that stays away is logged once, by `Presence`.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-    patient = urllib3.PoolManager(
-        maxsize=32,
-        timeout=urllib3.Timeout(connect=2, read=60),
-        retries=urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
-    )
-    quick = urllib3.PoolManager(
-        maxsize=8, timeout=urllib3.Timeout(connect=1, read=2.5), retries=urllib3.Retry(total=1)
-    )
-    lanes = [
-        _Lane(_connect(settings, pool), pool, ThreadPoolExecutor(count, thread_name_prefix=name))
-        for pool, count, name in ((patient, 32, "s3"), (quick, 8, "s3-quick"))
-    ]
+    patient, patient_pool = patient_client(settings, connections=PATIENT_THREADS)
+    quick, quick_pool = quick_client(settings, connections=QUICK_THREADS)
+    s3 = S3(patient=patient, quick=quick, bucket=settings.buckets[0])
     try:
-        yield S3(patient=lanes[0], quick=lanes[1])
+        yield s3
     finally:
-        for lane in lanes:
-            lane.close()
-
-
-def _connect(settings: Settings, pool: urllib3.PoolManager) -> _Client:
-    return _Client(
-        settings.minio_endpoint,
-        access_key=settings.minio_access_key,
-        secret_key=settings.minio_secret_key.get_secret_value(),
-        secure=settings.minio_secure,
-        region=settings.minio_region,
-        http_client=pool,
-    )
+        s3.close()
+        patient_pool.clear()
+        quick_pool.clear()
 
 
 @contextmanager
 def _translated(presence: Presence) -> Iterator[None]:
+    begun = time.monotonic()
     try:
         yield
     except S3Error as error:
         if error.code in ABSENT:
             presence.answered()
-            raise Missing(_what(error)) from error
-        raise presence.lost(error) from error
+            missing = NoBucket if error.code == "NoSuchBucket" else Missing
+            raise missing(_what(error)) from error
+        raise presence.lost(error, begun=begun) from error
     except (MinioException, urllib3.exceptions.HTTPError, TimeoutError) as error:
-        raise presence.lost(str(error) or "no answer in time") from error
+        raise presence.lost(str(error) or NO_ANSWER, begun=begun) from error
     except ValueError as error:
         # minio refuses names that no bucket or object can have, before it asks the server.
         raise Missing(f"a thing of such a name ({error})") from error
@@ -313,29 +271,12 @@ def _translated(presence: Presence) -> Iterator[None]:
         presence.answered()
 
 
-def _copying(source: Place) -> dict[str, str]:
-    return dict(CopySource(*source).gen_copy_headers())
-
-
 def _what(error: S3Error) -> str:
     parts = (error.bucket_name, error.object_name)
     return "/".join(part for part in parts if part) or str(error.resource or error.code)
 
 
-def _facts(name: str, headers: Headers) -> ObjectFacts:
-    lower = {key.lower(): value for key, value in headers.items()}
-    prefix = "x-amz-meta-"
-    modified = lower.get("last-modified")
-    return ObjectFacts(
-        name,
-        int(lower.get("content-length", "0")),
-        parsedate_to_datetime(modified) if modified else datetime.now(UTC),
-        lower.get("content-type", ""),
-        {key.removeprefix(prefix): value for key, value in lower.items() if key.startswith(prefix)},
-    )
-
-
-def _make_bucket(client: _Client, name: str) -> None:
+def _make_bucket(client: Client, name: str) -> None:
     if client.bucket_exists(name):
         return
     try:
@@ -345,7 +286,7 @@ def _make_bucket(client: _Client, name: str) -> None:
             raise
 
 
-def _remove(client: _Client, bucket: str, names: list[str]) -> None:
+def _remove(client: Client, bucket: str, names: list[str]) -> None:
     if len(names) == 1:
         client.remove_object(bucket, names[0])
         return
@@ -362,7 +303,7 @@ def _next_page(listing: Iterator[Any]) -> list[ObjectFacts]:
     ]
 
 
-def _download(client: _Client, bucket: str, name: str, path: Path, stop: threading.Event) -> Headers:
+def _download(client: Client, bucket: str, name: str, path: Path, stop: threading.Event) -> Headers:
     response = client.get_object(bucket, name)
     try:
         with path.open("wb") as file:

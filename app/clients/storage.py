@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,12 @@ logger = logging.getLogger(__name__)
 
 PART: Final = 8 << 20
 """Bytes per part of a large object. S3 asks for at least 5 MiB and at most 10,000 parts: 80 GB."""
+
+ABORT_PAUSES: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 240.0)
+"""Seconds between the tries to take away an upload that came to nothing; after that it is left to a sweep."""
+
+FINISH_WITHIN: Final = 5.0
+"""Seconds that the end of the process, or of a call, waits for that."""
 
 COPY_PART: Final = 256 << 20
 """Bytes per part of a server-side copy: one such copy must end within a read timeout."""
@@ -93,6 +99,8 @@ class Storage:
         Raises:
             TooLarge: more than `limit` bytes came.
             Missing: there is no such bucket.
+            Unavailable: the server does not answer. The object may appear all the same when it was nearly
+                written; a part of it is taken away in the background.
         """
         headers = _headers(content_type, metadata)
         parts = _in_parts(chunks, limit)
@@ -151,12 +159,13 @@ class Storage:
 
         Raises:
             Missing: the object is not there.
+            Unavailable: the server does not answer. If it hangs, the file may be written to a little longer.
         """
         stop = threading.Event()
         call = asyncio.ensure_future(self._s3.download(bucket, name, path, stop=stop))
         try:
             return await asyncio.shield(call)
-        except asyncio.CancelledError:
+        except BaseException:
             stop.set()
             await asyncio.wait([call])
             raise
@@ -206,20 +215,32 @@ class Storage:
                 span = (start, min(start + COPY_PART, size) - 1)
                 tags.append(await self._s3.copy_part(key, len(tags) + 1, source, span))
 
-    async def abort_unfinished(self, bucket: str, prefix: str, *, older_than: timedelta) -> int:
+    async def abort_unfinished(
+        self, bucket: str, prefix: str, *, before: datetime, is_ours: Callable[[str], bool]
+    ) -> int:
         """Take away uploads that were begun and never ended, as by a process killed; return how many.
 
         A bucket that is not there holds none.
+
+        Args:
+            bucket: where to look.
+            prefix: how the names begin.
+            before: nothing of them has arrived since.
+            is_ours: tells from a name whether the upload may be taken away.
         """
-        before = datetime.now(UTC) - older_than
         try:
             found = await self._s3.unfinished_uploads(bucket, prefix)
         except Missing:
             return 0
-        old = [key for key in found if key.begun and key.begun < before]
-        for key in old:
-            await self._abort(key)
-        return len(old)
+        count = 0
+        for key in found:
+            if key.begun and key.begun < before and is_ours(key.name):
+                with suppress(Missing):  # completed or aborted meanwhile, perhaps by another process
+                    newest = await self._s3.last_part(key)
+                    if newest is None or newest < before:
+                        await self._s3.abort_upload(key)
+                        count += 1
+        return count
 
     @asynccontextmanager
     async def _upload(
@@ -228,30 +249,40 @@ class Storage:
         """Complete an upload at the end of the block, or leave nothing of it when the block raises."""
         key = await self._s3.begin_upload(bucket, name, headers)
         tags: list[str] = []
-        is_complete = False
         try:
             yield key, tags
             await self._s3.complete_upload(key, tags)
-            is_complete = True
-        finally:
-            if not is_complete:
-                cleanup = asyncio.create_task(self._abort(key))
-                self._cleanups.add(cleanup)
-                cleanup.add_done_callback(self._cleanups.discard)
-                await asyncio.shield(cleanup)
+        except RetryLater:  # the caller does not wait for what may take long
+            self._begin_abort(key)
+            raise
+        except BaseException:
+            await asyncio.wait([self._begin_abort(key)], timeout=FINISH_WITHIN)
+            raise
+
+    def _begin_abort(self, key: UploadKey) -> asyncio.Task[None]:
+        cleanup = asyncio.create_task(self._abort(key))
+        self._cleanups.add(cleanup)
+        cleanup.add_done_callback(self._cleanups.discard)
+        return cleanup
 
     async def _abort(self, key: UploadKey) -> None:
-        try:
-            await self._s3.abort_upload(key)
-        except Missing:
-            return  # it had been completed or aborted before
-        except RetryLater as error:
-            logger.warning("upload not aborted", extra={"object": key.name, "cause": str(error)})
+        for pause in ABORT_PAUSES:
+            try:
+                await self._s3.abort_upload(key)
+            except Missing:
+                return  # it had been completed or aborted before
+            except RetryLater:
+                await asyncio.sleep(pause)
+            else:
+                return
+        logger.info("upload not aborted", extra={"object": key.name})
 
     async def finish(self) -> None:
-        """Wait for what cancelled uploads still take away."""
+        """Wait for what is still taken away, but not for a server that is away; a sweep does the rest."""
         if self._cleanups:
-            await asyncio.wait(self._cleanups)
+            _, unfinished = await asyncio.wait(self._cleanups, timeout=FINISH_WITHIN)
+            for cleanup in unfinished:
+                cleanup.cancel()
 
 
 @asynccontextmanager

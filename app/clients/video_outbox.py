@@ -5,32 +5,32 @@ publishes them and marks them `sent`. From the moment a video is deleted every q
 if its id were unknown; its document goes when the pipeline has confirmed that everything is gone.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
 import msgspec
 
+from app.clients.claims import Claims
 from app.clients.mongo import Document, Documents, Mongo, open_mongo
 from app.clients.video_records import (
-    Claimed,
     Cursor,
+    Deletion,
     Outcome,
     Page,
     Video,
     delete_command,
-    to_claimed,
+    to_deletion,
     to_video,
 )
 from app.domain.messages import Failure, Options
-from app.errors import Conflict
+from app.failpoints import failpoint
 from app.settings import Settings
 
 __all__ = [
-    "Claimed",
     "Cursor",
+    "Deletion",
     "Outcome",
     "Page",
     "Video",
@@ -43,12 +43,6 @@ DATABASE: Final = "main_db"
 
 DELETE_AT_ONCE: Final = 500
 """Videos per round of a cleanup: few enough that one write fits into a request's time limit."""
-
-DOUBLINGS: Final = 10
-"""After ten times without an outcome a video is published again at a constant interval."""
-
-ERROR_LENGTH: Final = 500
-"""Characters of an error that are kept; a document is read often."""
 
 
 def _now() -> datetime:
@@ -77,8 +71,8 @@ class VideoOutbox:
     ) -> None:
         self._videos = videos
         self._commands = commands
-        self._lease = lease
         self._clock = now
+        self.claims = Claims(videos=videos, commands=commands, lease=lease, now=self._now)
 
     def _now(self) -> datetime:
         """The time as Mongo keeps it, in whole milliseconds, so that what we wrote is what we find."""
@@ -139,6 +133,17 @@ class VideoOutbox:
         """Return whether there is a document with this id, deleted ones included."""
         return await self._videos.find_one({"_id": video_id}, ["_id"]) is not None
 
+    async def is_deleted(self, video_id: str) -> bool:
+        """Return whether a video was deleted, and the pipeline has not confirmed that yet."""
+        return (
+            await self._videos.find_one({"_id": video_id, "deleted_at": {"$ne": None}}, ["_id"]) is not None
+        )
+
+    async def known(self, video_ids: Collection[str]) -> set[str]:
+        """Return those ids of which there is a document, deleted ones included."""
+        found = await self._videos.find({"_id": {"$in": list(video_ids)}}, projection=["_id"])
+        return {document["_id"] for document in found}
+
     async def newest(self, *, limit: int, after: Cursor | None = None) -> Page:
         """Return some videos, newest first.
 
@@ -175,6 +180,7 @@ class VideoOutbox:
         """First the commands, then the marks: a crash in between leaves videos that go a little later."""
         now = self._now()
         await self._commands.insert_missing([delete_command(document, now) for document in documents])
+        failpoint("deletion.asked")
         return await self._videos.update_many(
             {"_id": {"$in": [document["_id"] for document in documents]}, "deleted_at": None},
             {"$set": {"deleted_at": now}},
@@ -187,17 +193,22 @@ class VideoOutbox:
     ) -> bool:
         """Remember what was seen in S3; return False when that was known, or the video is not.
 
+        A result wins over a failure: what kills the outbox worker may have been published all the same.
+
         Args:
             video_id: whose outcome it is.
             outcome: what was seen.
             at: when it was written.
             error: why it failed.
         """
-        facts = {"outcome": outcome, "outcome_at": at, "error": msgspec.to_builtins(error)}
-        return await self._videos.update(
-            {"_id": video_id, "outcome": None, "deleted_at": None},
-            {"$set": {name: value for name, value in facts.items() if value is not None}},
-        )
+        facts: dict[str, Any] = {"outcome": outcome, "outcome_at": at}
+        if error is not None:
+            facts["error"] = msgspec.to_builtins(error)
+        change: dict[str, Any] = {"$set": facts}
+        if outcome == "ready":
+            change["$unset"] = {"error": ""}
+        earlier = {"$ne": "ready"} if outcome == "ready" else None
+        return await self._videos.update({"_id": video_id, "outcome": earlier, "deleted_at": None}, change)
 
     async def without_outcome(self, *, limit: int, after: Cursor | None = None) -> list[Video]:
         """Return published videos of which nothing is known yet, oldest first."""
@@ -207,99 +218,45 @@ class VideoOutbox:
         order = [("created_at", 1), ("_id", 1)]
         return [to_video(item) for item in await self._videos.find(match, sort=order, limit=limit)]
 
-    async def forget(self, video_id: str) -> None:
-        """Remove a video and its commands, because the pipeline has confirmed that everything is gone."""
-        await self._videos.delete({"_id": video_id})
+    async def forget(self, video_id: str) -> bool:
+        """Remove a video and its commands, because the pipeline has confirmed that everything is gone.
+
+        Returns:
+            Whether there was one; another process of the API may have been first.
+        """
+        gone = await self._videos.delete({"_id": video_id})
         await self._commands.delete({"video_id": video_id})
+        return gone > 0
 
-    # What an outbox worker does
+    # What an operator does when Kafka has lost what was published
 
-    async def claim(self, *, limit: int = 50) -> list[Claimed]:
-        """Take what is new and nobody has taken, oldest first.
+    async def waiting(self) -> int:
+        """Return how many videos and commands are still to be published: none of them is lost."""
+        videos = await self._videos.count({"status": "new", "deleted_at": None})
+        return videos + await self._commands.count({"status": "new"})
 
-        Commands have half of it at most, so that new videos do not wait for a cleanup of thousands.
+    async def ask_again(self, video: Video) -> bool:
+        """Let a video be published anew, as its next attempt; return False when it has moved meanwhile.
+
+        Whatever is still on its way of an attempt before gives way to it.
         """
-        commands = await self._claim(self._commands, {"status": "new"}, limit=max(1, limit // 2))
-        match = {"status": "new", "deleted_at": None}
-        return commands + await self._claim(self._videos, match, limit=limit - len(commands))
+        match = {"_id": video.id, "status": "sent", "attempt": video.attempt}
+        match |= {"outcome": None, "deleted_at": None}
+        fields = {"status": "new", "attempt": video.attempt + 1, "redrives": 0}
+        return await self._videos.update(match, _unclaimed(fields))
 
-    async def due_for_redrive(self, after: timedelta, *, limit: int = 50) -> list[Claimed]:
-        """Take what was published, but of which nothing came.
+    async def unconfirmed_deletions(self, *, limit: int, after: Cursor | None = None) -> list[Deletion]:
+        """Return published deletions of which the pipeline has not said that they are done, oldest first."""
+        match: dict[str, Any] = {"status": "sent", "kind": "delete"}
+        if after is not None:
+            match |= _beyond(after, "$gt")
+        order = [("created_at", 1), ("_id", 1)]
+        return [to_deletion(each) for each in await self._commands.find(match, sort=order, limit=limit)]
 
-        Args:
-            after: how long ago it was published, doubled with each time it was published again.
-            limit: how many at most.
-        """
-        due = _published_before(self._now(), after)
-        match = {"status": "sent", "outcome": None, "deleted_at": None, "$or": due}
-        videos = await self._claim(self._videos, match, limit=limit, order="published_at")
-        deletes = {"status": "sent", "kind": "delete", "$or": due}
-        rest = limit - len(videos)
-        return videos + await self._claim(self._commands, deletes, limit=rest, order="published_at")
-
-    async def _claim(
-        self, documents: Documents, match: dict[str, Any], *, limit: int, order: str = "created_at"
-    ) -> list[Claimed]:
-        """A claim is a lease: the guarded update of two workers succeeds for one of them."""
-        if limit <= 0:
-            return []
-        now = self._now()
-        is_free = {"$or": [{"lease_until": None}, {"lease_until": {"$lte": now}}]}
-        found = await documents.find({"$and": [match, is_free]}, sort=[(order, 1)], limit=limit)
-        until = now + self._lease
-        claimed = []
-        for document in found:
-            seen = {"_id": document["_id"], "status": document["status"]}
-            seen["lease_until"] = document.get("lease_until")
-            if await documents.update(seen, {"$set": {"lease_until": until}, "$inc": {"tries": 1}}):
-                claimed.append(to_claimed(document, until, is_command=documents is self._commands))
-        return claimed
-
-    async def renew(self, claimed: Claimed) -> Claimed:
-        """Hold a claim for another lease.
-
-        Raises:
-            Conflict: somebody else holds it, or it was published.
-        """
-        until = self._now() + self._lease
-        if until == claimed.lease_until:
-            return claimed
-        if not await self._where(claimed).update(_held(claimed), {"$set": {"lease_until": until}}):
-            raise Conflict(claimed.key)
-        return replace(claimed, lease_until=until)
-
-    async def mark_sent(self, claimed: Claimed) -> bool:
-        """Note that the broker has it; return False when somebody else had noted that."""
-        now = self._now()
-        return await self._where(claimed).update(
-            {"_id": claimed.key, "status": "new"},
-            {
-                "$set": {"status": "sent", "sent_at": now, "published_at": now},
-                "$unset": {"lease_until": "", "last_error": ""},
-            },
-        )
-
-    async def mark_redriven(self, claimed: Claimed) -> bool:
-        """Note that the broker has it once more; return False when somebody else had noted that."""
-        return await self._where(claimed).update(
-            _held(claimed),
-            {
-                "$set": {"published_at": self._now()},
-                "$inc": {"redrives": 1},
-                "$unset": {"lease_until": "", "last_error": ""},
-            },
-        )
-
-    async def note_error(self, claimed: Claimed, error: str) -> None:
-        """Keep why it could not be published."""
-        await self._where(claimed).update(_held(claimed), {"$set": {"last_error": error[:ERROR_LENGTH]}})
-
-    async def release(self, claimed: Claimed) -> None:
-        """Let anybody take it again."""
-        await self._where(claimed).update(_held(claimed), {"$unset": {"lease_until": ""}})
-
-    def _where(self, claimed: Claimed) -> Documents:
-        return self._commands if claimed.is_command else self._videos
+    async def delete_again(self, deletion: Deletion) -> bool:
+        """Let a deletion be published anew; return False when it is done, or to be published anyway."""
+        match = {"_id": deletion.id, "status": "sent"}
+        return await self._commands.update(match, _unclaimed({"status": "new", "redrives": 0}))
 
 
 @asynccontextmanager
@@ -318,18 +275,11 @@ def video_outbox(mongo: Mongo, settings: Settings) -> VideoOutbox:
     )
 
 
-def _held(claimed: Claimed) -> dict[str, Any]:
-    return {"_id": claimed.key, "lease_until": claimed.lease_until}
+def _unclaimed(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the change that sets these fields and voids the claim of whoever publishes it again just now."""
+    return {"$set": fields, "$unset": {"lease_until": "", "last_error": ""}}
 
 
 def _beyond(cursor: Cursor, operator: Literal["$lt", "$gt"]) -> dict[str, Any]:
     at, key = cursor
     return {"$or": [{"created_at": {operator: at}}, {"created_at": at, "_id": {operator: key}}]}
-
-
-def _published_before(now: datetime, after: timedelta) -> list[dict[str, Any]]:
-    rules: list[dict[str, Any]] = [
-        {"redrives": count, "published_at": {"$lte": now - after * 2**count}} for count in range(DOUBLINGS)
-    ]
-    last = {"redrives": {"$gte": DOUBLINGS}, "published_at": {"$lte": now - after * 2**DOUBLINGS}}
-    return [*rules, last]

@@ -76,6 +76,22 @@ class Claimed:
 
 
 @dataclass(frozen=True)
+class Deletion:
+    """A deletion that was published and is not confirmed yet.
+
+    Attributes:
+        id: of its command.
+        bucket: where its confirmation will lie.
+        created_at: when a client asked for it.
+    """
+
+    id: str
+    video_id: str
+    bucket: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
 class Page:
     """Some videos, newest first, and where the next page begins, if there is one."""
 
@@ -114,6 +130,11 @@ def to_video(document: Document) -> Video:
         error=msgspec.convert(error, Failure) if error else None,
         **{name: document[name] for name in names + more if name in document},
     )
+
+
+def to_deletion(command: Document) -> Deletion:
+    """Return what the command that removes a video says."""
+    return Deletion(command["_id"], command["video_id"], command["payload"]["bucket"], command["created_at"])
 
 
 def to_claimed(document: Document, until: datetime, *, is_command: bool) -> Claimed:

@@ -21,6 +21,9 @@ PIPE_BYTES: Final = 1 << 20
 
 def main(parent: int, niceness: int) -> None:
     """Say that we are ready, wait for the order, and carry it out."""
+    # A group that the parent can kill as a whole, but no session: Linux gives each session an equal share of
+    # the processor (sched(7), "autogroup"), and then nobody's niceness counts outside of his own.
+    os.setpgrp()
     die_with(parent)
     os.nice(niceness)
     keep_heap()

@@ -26,6 +26,10 @@ KEPT_OUTPUT: Final = 4096
 """Bytes of a child's last words that reach the log; a hostile video can make a decoder write without end."""
 
 
+OUT_OF_MEMORY: Final = ("bad_alloc", "can't start new thread", "failed to map segment")
+"""Last words of C++, of Python that wanted a thread, and of the loader of libraries."""
+
+
 class DecoderCrashed(RetryLater):
     """The child that decoded a video ended by itself, or had to be ended; another try may succeed.
 
@@ -75,7 +79,6 @@ class Child:
             stdout=PIPE,
             stderr=PIPE,
             limit=BUFFER_BYTES,
-            start_new_session=True,
             cwd="/",
             env=_environment(),
         )
@@ -129,8 +132,9 @@ class Child:
         """End the child and everything it may have started."""
         self.was_killed = True
         if self.is_alive:
-            with suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
+            for kill in (os.killpg, os.kill):  # it may not have made its group yet
+                with suppress(ProcessLookupError):
+                    kill(self.pid, signal.SIGKILL)
 
     async def end(self) -> None:
         """Kill, reap, and close every pipe."""
@@ -146,7 +150,7 @@ class Child:
                 await self._process.wait()
         code = self._process.returncode
         await asyncio.wait([self._listening], timeout=1)
-        if code == EXIT_MEMORY or "bad_alloc" in self.last_words:
+        if code == EXIT_MEMORY or any(words in self.last_words for words in OUT_OF_MEMORY):
             return DecoderCrashed("decoder_memory", "ran out of memory")
         if code is None:
             return DecoderCrashed("decoder_crashed", "closed its output")

@@ -11,8 +11,8 @@ Picture: TypeAlias = npt.NDArray[np.uint8]
 """Height x width x 3, blue green red, 0 to 255: as OpenCV has it."""
 
 BLUR_SIZE: Final = (3, 3)
-"""Kernel of the Gaussian blur; sigma follows from it: 0.3 * ((3 - 1) * 0.5 - 1) + 0.8 = 0.8 pixels
-(OpenCV, `getGaussianKernel`)."""
+"""Kernel of the Gaussian blur: 1/4, 1/2, 1/4 in either direction, which OpenCV has fixed for this size
+(`getGaussianKernel`, with a sigma of 0)."""
 
 CONTRAST: Final = 1.3
 """Every value is multiplied by this …"""

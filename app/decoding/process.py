@@ -21,6 +21,14 @@ logger = logging.getLogger(__name__)
 GRACE_SECONDS: Final = 1.0
 """How much longer a silent child is listened to after the limit."""
 
+REFILL_AFTER: Final = 3.0
+REFILL_AFTER_END: Final = 1.0
+"""Seconds until a spare child is replaced, after it was taken and after its video is decoded. To start one
+costs as much as to look at five frames, and until a short video is ready it needs all cores for itself."""
+
+LOOK_EVERY: Final = 0.5
+"""Seconds between two looks at how long a child has been silent."""
+
 
 class Split:
     """One video being split by one child.
@@ -34,6 +42,9 @@ class Split:
         self._child = child
         self._job = job
         self._stall = stall
+        self._loop = asyncio.get_running_loop()
+        self._asked_at: float | None = None
+        self._was_silent = False
 
     @property
     def pid(self) -> int:
@@ -60,23 +71,38 @@ class Split:
                 return
 
     async def _next(self) -> Record | None:
-        reading = asyncio.create_task(self._child.read())
+        self._asked_at = self._loop.time()
         try:
-            # A loop that was itself held up for so long has not looked into the pipe yet.
-            for seconds in (self._stall, GRACE_SECONDS):
-                await asyncio.wait({reading}, timeout=seconds)
-                if reading.done():
-                    return reading.result()
-            raise DecoderCrashed("decoder_timeout", f"was silent for {self._stall:.0f} seconds")
+            return await self._child.read()
         except Malformed as error:
             raise DecoderCrashed("decoder_crashed", "answered with what is no record") from error
         except asyncio.IncompleteReadError as error:
+            if self._was_silent:
+                said = f"was silent for {self._stall:.0f} seconds"
+                raise DecoderCrashed("decoder_timeout", said) from error
             if self._child.was_killed:
                 return None
             raise await self._child.explain() from error
         finally:
-            reading.cancel()
-            await asyncio.wait({reading})
+            self._asked_at = None
+
+    async def watch(self) -> None:
+        """Kill the child when it lets us wait for too long.
+
+        Looks now and then, because a timer for each record would cost more than reading it does. A loop that
+        was itself held up for so long has not looked into the pipe yet: it gets a grace.
+        """
+        while True:
+            asked_at = self._asked_at
+            waited = 0.0 if asked_at is None else self._loop.time() - asked_at
+            if waited < self._stall:
+                await asyncio.sleep(min(self._stall - waited, LOOK_EVERY))
+                continue
+            await asyncio.sleep(GRACE_SECONDS)
+            if self._asked_at == asked_at:
+                self._was_silent = True
+                self._child.kill()
+                return
 
     def _checked(self, record: Record) -> tuple[bytes, bytes, int]:
         job = self._job
@@ -109,6 +135,7 @@ class DecodingPool:
         self._niceness = niceness
         self._spares: deque[asyncio.Task[Child]] = deque()
         self._busy: set[Child] = set()
+        self._refilling: asyncio.TimerHandle | None = None
 
     async def prepare(self) -> None:
         """Start the spare children and wait until they are ready.
@@ -122,6 +149,7 @@ class DecodingPool:
     async def close(self) -> None:
         """End every child."""
         self._wanted = 0
+        self._cancel_refill()
         spares, self._spares = list(self._spares), deque()
         for starting in spares:
             starting.cancel()
@@ -140,7 +168,12 @@ class DecodingPool:
         self._busy.add(child)
         try:
             await child.tell(Order(job, self._longest, self._limits))
-            yield Split(child, job, self._limits.stall)
+            split = Split(child, job, self._limits.stall)
+            watching = asyncio.create_task(split.watch(), name="watch decoder")
+            try:
+                yield split
+            finally:
+                watching.cancel()
         finally:
             child.kill()
             # Reaped also when the block is cancelled a second time meanwhile.
@@ -149,6 +182,7 @@ class DecodingPool:
     async def _reap(self, child: Child, video_id: str) -> None:
         await child.end()
         self._busy.discard(child)
+        self._refill_in(REFILL_AFTER_END)
         if child.last_words:
             logger.warning("decoder complained", extra={"video_id": video_id, "output": child.last_words})
 
@@ -160,12 +194,25 @@ class DecodingPool:
             except asyncio.CancelledError:
                 self._spares.append(starting)
                 raise
-            self._refill()
+            self._refill_in(REFILL_AFTER)
             if child.is_alive:
                 return child
             await child.end()
 
+    def _refill_in(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._refilling is not None and self._refilling.when() <= loop.time() + seconds:
+            return
+        self._cancel_refill()
+        self._refilling = loop.call_later(seconds, self._refill)
+
+    def _cancel_refill(self) -> None:
+        if self._refilling is not None:
+            self._refilling.cancel()
+            self._refilling = None
+
     def _refill(self) -> None:
+        self._cancel_refill()
         while len(self._spares) < self._wanted:
             self._spares.append(self._start())
 

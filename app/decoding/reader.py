@@ -27,7 +27,7 @@ from app.decoding.container import (
 )
 from app.decoding.picture import Picture, Turn
 from app.decoding.protocol import Limits
-from app.decoding.survey import Survey, survey
+from app.decoding.survey import Doubt, Survey
 from app.domain.messages import VideoFacts
 from app.domain.sampling import count_sampled
 
@@ -77,10 +77,6 @@ class SampledFrame:
         return self._turn.apply(np.asarray(converted.to_ndarray()))
 
 
-class _Surprise(Exception):
-    """What came out is not what the survey foretold: the video has to be decoded in full."""
-
-
 class VideoReader:
     """Reads one video once.
 
@@ -105,7 +101,7 @@ class VideoReader:
         self._stride = stride
         self._limits = limits
         self._on_progress = on_progress
-        self._skips = skips and stride > 1
+        self._skips = skips
         self._converter = VideoReformatter()
         self._turns: dict[bytes | None, Turn] = {None: Turn()}
         self._size = (0, 0)
@@ -157,51 +153,38 @@ class VideoReader:
             if wanted is None or sample.number in wanted:
                 yield sample
             if wanted is not None and sample.number >= max(wanted, default=0):
+                self._frames = sample.number + 1  # it is counted after it was given away, which will not be
                 return
 
     def _read(self) -> Iterator[SampledFrame]:
-        found = survey(self._path, self._limits, lambda: self._on_progress(0)) if self._skips else None
-        if found is None:
-            yield from self._read_all()
-            return
         try:
-            yield from self._read_skipping(found)
-        except _Surprise:
-            yield from self._read_all()
+            yield from self._read_once(skips=self._skips)
+        except Doubt:
+            yield from self._read_once(skips=False)
 
-    def _read_all(self) -> Iterator[SampledFrame]:
-        """Decode every frame."""
+    def _read_once(self, *, skips: bool) -> Iterator[SampledFrame]:
+        """Decode what is wanted and what that refers to.
+
+        Raises:
+            Doubt: pictures were skipped, and should not have been.
+        """
         self._frames = 0
         with open_container(self._path, self._limits) as container:
             stream = choose_stream(container, self._limits)
             clock = self._start(container, stream)
-            for frame in self._decode(container, stream):
-                sample = self._see(frame, self._frames, clock)
-                if sample is not None:
-                    yield sample
-                self._frames += 1
-                check_frames(self._frames, self._limits)
-
-    def _read_skipping(self, found: Survey) -> Iterator[SampledFrame]:
-        """Decode only what is wanted and what that refers to; anything unforeseen is a surprise."""
-        wanted = frozenset(found.shown[:: self._stride])
-        skipped = found.unreferenced - wanted
-        numbers = ((number, pts) for number, pts in enumerate(found.shown) if pts not in skipped)
-        with open_container(self._path, self._limits) as container:
-            stream = choose_stream(container, self._limits)
-            clock = self._start(container, stream)
-            for frame in self._decode(container, stream, skipped=skipped):
-                number, pts = next(numbers, (0, None))
-                if pts is None or frame.pts != pts or frame.is_corrupt:
-                    raise _Surprise
-                self._frames = number
+            survey = Survey(self._stride if skips else 1, clock, stream.codec_context, self._limits)
+            for frame in self._decode(container, stream, survey):
+                number = survey.number(frame.pts, is_corrupt=frame.is_corrupt)
                 sample = self._see(frame, number, clock)
                 if sample is not None:
                     yield sample
-            if next(numbers, None) is not None or self._is_broken_off:
-                raise _Surprise
-        self._frames = len(found.shown)
-        self._end = found.end
+                self._frames = number + 1
+                check_frames(self._frames, self._limits)
+            if self._is_broken_off:
+                survey.doubt()
+            survey.finish()
+        if survey.has_skipped:
+            self._frames, self._end = survey.frames, survey.end
 
     def _start(self, container: AvContainer, stream: AvStream) -> Clock:
         clock = create_clock(container, stream)
@@ -209,29 +192,22 @@ class VideoReader:
         self._declared_end = declared_end(container, stream)
         return clock
 
-    def _decode(
-        self,
-        container: AvContainer,
-        stream: AvStream,
-        *,
-        skipped: frozenset[int] = frozenset(),
-    ) -> Iterator[AvFrame]:
+    def _decode(self, container: AvContainer, stream: AvStream, survey: Survey) -> Iterator[AvFrame]:
         """Yield decoded frames in order of presentation; packets that cannot be decoded are left out."""
         context = stream.codec_context
-        for packet in self._packets(container, stream):
+        for packet, is_skipped in survey.plan(self._packets(container, stream)):
             if packet is not None and packet.size:
                 if packet.has_sidedata("encryption_info"):
                     raise refuse("encrypted")
-                if skipped:
-                    context.skip_frame = "NONREF" if packet.pts in skipped else "DEFAULT"
+                if survey.has_skipped:
+                    context.skip_frame = "NONREF" if is_skipped else "DEFAULT"
                 self._is_broken_off = packet.is_corrupt
             try:
                 yield from context.decode(packet)
             except MemoryError:
                 raise
-            except av.FFmpegError as error:
-                if skipped:
-                    raise _Surprise from error
+            except av.FFmpegError:
+                survey.doubt()
                 # Damage in the middle is not the end: the next good packet takes this back.
                 self._is_broken_off = True
             self._on_progress(self._frames)

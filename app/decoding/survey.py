@@ -6,27 +6,19 @@ else changes, neither a sampled picture nor the number of frames; everywhere els
 
 Only H.264 offers the proof cheaply: `nal_ref_idc` is 0 for a picture that *nothing* refers to (ITU-T H.264,
 7.4.1). HEVC's "sub-layer non-reference" pictures may be referred to from a higher temporal layer.
+
+Packets come in the order of decoding, frames are counted in the order of presentation. So each packet is held
+back until what comes after it can no longer be shown before it: a few dozen packets, whatever the length of
+the video.
 """
 
-from array import array
-from bisect import bisect_right, insort
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from itertools import pairwise
-from pathlib import Path
+from bisect import bisect_left, bisect_right, insort
+from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-import av
-
 from app.decoding.clock import Clock
-from app.decoding.container import (
-    AvContext,
-    AvPacket,
-    check_frames,
-    choose_stream,
-    create_clock,
-    open_container,
-)
+from app.decoding.container import AvContext, AvPacket, check_frames
 from app.decoding.protocol import Limits
 
 SLICE: Final = 1
@@ -37,101 +29,181 @@ PARTITIONED: Final = frozenset({2, 3, 4, 20})
 MAX_REORDER: Final = 16
 """No H.264 picture is shown more than 16 pictures later than it is decoded (ITU-T H.264, A.3.1)."""
 
-MAX_FRAMES: Final = 1_000_000
-"""Nine hours at 30 frames a second. What is noted of each frame takes about 250 bytes, which must not eat up
-the memory that the decoder may use."""
+LATEST: Final = MAX_REORDER + 1
+"""Once so many packets in a row are shown later than one, no other can be shown before it."""
 
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What one pass over the packets found out about a video that may be skipped through.
-
-    Attributes:
-        shown: the timestamp of every frame, in order of presentation.
-        unreferenced: timestamps of the pictures that no other refers to.
-        end: seconds at which the last frame ends.
-    """
-
-    shown: "array[int]"
-    unreferenced: frozenset[int]
-    end: float
+MOST_HELD: Final = 128
+"""Packets held back at most; what is not in order by then is left alone."""
 
 
 class Doubt(Exception):
-    """Something about this video does not allow to skip pictures."""
+    """Something about this video does not allow to skip pictures, or to have skipped them."""
 
 
-def survey(path: Path, limits: Limits, on_progress: Callable[[], None]) -> Survey | None:
-    """Look through a video's packets; None when all its pictures have to be decoded.
+class Survey:
+    """Looks through the packets of one video while it is decoded.
+
+    As long as nothing was skipped, a doubt ends the skipping and nothing else: from then on every packet
+    passes. Afterwards it is raised, because what was decoded so far may not be the whole.
 
     Args:
-        path: of the file.
+        stride: every how manieth frame is wanted.
+        clock: of the stream.
+        context: its decoder.
         limits: what the video may cost.
-        on_progress: called for every packet.
 
-    Raises:
-        Undecodable: the file cannot be opened, or holds more frames than the limit.
+    Attributes:
+        has_skipped: whether a picture was skipped.
+        frames: packets that were looked at, each one picture.
     """
-    with open_container(path, limits) as container:
-        stream = choose_stream(container, limits)
-        context = stream.codec_context
-        if context.codec.name != "h264" or not _is_length_prefixed(context.extradata):
-            return None
-        try:
-            return _Survey(create_clock(container, stream), context, limits).of(
-                container.demux(stream), on_progress
-            )
-        except Doubt:
-            return None
-        except MemoryError:
-            raise
-        except av.FFmpegError:
-            return None
 
-
-class _Survey:
-    def __init__(self, clock: Clock, context: AvContext, limits: Limits) -> None:
+    def __init__(self, stride: int, clock: Clock, context: AvContext, limits: Limits) -> None:
+        self.has_skipped = False
+        self.frames = 0
+        self._stride = stride
         self._clock = clock
         self._context = context
         self._limits = limits
-        self._prefix = (context.extradata[4] & 3) + 1
-        self._latest: list[int] = []
+        offers_proof = context.codec.name == "h264" and _is_length_prefixed(context.extradata)
+        self._is_off = stride == 1 or not offers_proof
+        self._prefix = (context.extradata[4] & 3) + 1 if offers_proof else 0
+        self._is_ended = False
+        self._held: deque[tuple[AvPacket, bool]] = deque()
+        self._newest: deque[int] = deque(maxlen=LATEST)
+        self._highest: list[int] = []
+        self._passed = -1
+        self._last = (-1, 0.0)
+        self._unshown: list[int] = []
+        self._skipped: set[int] = set()
+        self._shown = 0
 
-    def of(self, packets: Iterable[AvPacket], on_progress: Callable[[], None]) -> Survey | None:
-        shown = array("q")
-        unreferenced = set()
-        last = (-1, 0.0)
+    @property
+    def end(self) -> float:
+        """Seconds at which the last frame ends."""
+        pts, length = self._last
+        return self._clock.seconds(pts) + length
+
+    def plan(self, packets: Iterable[AvPacket | None]) -> Iterator[tuple[AvPacket | None, bool]]:
+        """Yield packets in their order, some later than they come, and whether to skip each one's picture.
+
+        Raises:
+            Doubt: pictures were skipped, and should not have been.
+            Undecodable: there are more frames than the limit.
+        """
         for packet in packets:
-            if not packet.size:
-                continue
-            on_progress()
-            self._check_packet(packet, is_first=not shown)
-            if not _is_referenced(memoryview(packet), self._prefix):
-                unreferenced.add(packet.pts)
-            shown.append(packet.pts)
-            last = max(last, (packet.pts, self._clock.length(packet.duration)))
-            check_frames(len(shown), self._limits)
-            if len(shown) > MAX_FRAMES:
-                raise Doubt
-        if not unreferenced:
-            return None
-        ordered = array("q", sorted(shown))
-        if ordered[0] != shown[0] or any(one == other for one, other in pairwise(ordered)):
-            return None
-        return Survey(ordered, frozenset(unreferenced), self._clock.seconds(last[0]) + last[1])
+            if packet is not None and packet.size:
+                self._take(packet)
+                yield from self._release()
+            else:
+                self._is_ended = True
+                yield from self._release()
+                yield packet, False
+        self._is_ended = True
+        yield from self._release()
 
-    def _check_packet(self, packet: AvPacket, *, is_first: bool) -> None:
-        if packet.pts is None or packet.is_corrupt or packet.is_discard:
+    def number(self, pts: int | None, *, is_corrupt: bool) -> int:
+        """Return the number of the frame that the decoder shows next, counted from 0.
+
+        Args:
+            pts: its timestamp.
+            is_corrupt: whether the decoder says that it is damaged.
+
+        Raises:
+            Doubt: it is not the one that was expected, and pictures were skipped.
+        """
+        while not self._is_off:
+            expected = self._unshown.pop(0) if self._unshown else None
+            if expected in self._skipped:
+                self._skipped.discard(expected)
+                self._shown += 1
+            elif expected is None or pts != expected or is_corrupt:
+                self.doubt()
+            else:
+                self._passed = expected
+                break
+        self._shown += 1
+        return self._shown - 1
+
+    def finish(self) -> None:
+        """Make sure that the decoder has shown everything that was not skipped.
+
+        Raises:
+            Doubt: it has not.
+        """
+        if not self._skipped.issuperset(self._unshown):
+            self.doubt()
+
+    def doubt(self) -> None:
+        """Skip nothing any more: something went wrong.
+
+        Raises:
+            Doubt: pictures were skipped.
+        """
+        if self.has_skipped:
+            raise Doubt
+        self._is_off = True
+
+    def _take(self, packet: AvPacket) -> None:
+        is_referenced = True
+        if not self._is_off:
+            try:
+                is_referenced = self._look_at(packet)
+            except Doubt:
+                self.doubt()
+        self._held.append((packet, is_referenced))
+
+    def _look_at(self, packet: AvPacket) -> bool:
+        """Note a packet; return whether other pictures may refer to its own."""
+        self._check_packet(packet)
+        is_referenced = _is_referenced(memoryview(packet), self._prefix)
+        at = bisect_left(self._unshown, packet.pts)
+        if packet.pts in self._unshown[at : at + 1]:
+            raise Doubt
+        self._unshown.insert(at, packet.pts)
+        self._newest.append(packet.pts)
+        self._last = max(self._last, (packet.pts, self._clock.length(packet.duration)))
+        self.frames += 1
+        check_frames(self.frames, self._limits)
+        return is_referenced
+
+    def _check_packet(self, packet: AvPacket) -> None:
+        if self._is_ended or packet.pts is None or packet.is_corrupt or packet.is_discard:
             raise Doubt
         if packet.has_sidedata("encryption_info") or packet.has_sidedata("new_extradata"):
             raise Doubt
-        if is_first and not packet.is_keyframe:
+        if not self.frames:
+            if not packet.is_keyframe:
+                raise Doubt
+            self._passed = packet.pts - 1
+        if packet.pts <= self._passed:
             raise Doubt
         # A stream that shows pictures later than it promises makes the decoder drop some of them.
-        if len(self._latest) - bisect_right(self._latest, packet.pts) > self._context.reorder_depth:
+        if len(self._highest) - bisect_right(self._highest, packet.pts) > self._context.reorder_depth:
             raise Doubt
-        insort(self._latest, packet.pts)
-        del self._latest[: -MAX_REORDER - 1]
+        insort(self._highest, packet.pts)
+        del self._highest[:-LATEST]
+
+    def _release(self) -> Iterator[tuple[AvPacket, bool]]:
+        """Yield the packets whose place in the order of presentation is settled."""
+        while self._held:
+            packet, is_referenced = self._held[0]
+            if not (self._is_off or self._is_ended or self._is_settled(packet)):
+                if len(self._held) <= MOST_HELD:
+                    return
+                self.doubt()
+            self._held.popleft()
+            yield packet, not (self._is_off or is_referenced) and self._skip(packet.pts)
+
+    def _is_settled(self, packet: AvPacket) -> bool:
+        return len(self._newest) == LATEST and min(self._newest) > packet.pts
+
+    def _skip(self, pts: int) -> bool:
+        """Return whether the picture is not wanted, and note that it is skipped."""
+        if (self._shown + bisect_left(self._unshown, pts)) % self._stride == 0:
+            return False
+        self.has_skipped = True
+        self._skipped.add(pts)
+        return True
 
 
 def _is_length_prefixed(extradata: bytes | None) -> bool:

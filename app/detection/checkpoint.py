@@ -4,9 +4,11 @@ Run as a program it does one job and ends, so that the process that asked never 
 resident instead of 258):
 
     python -m app.detection.checkpoint export WEIGHTS FOLDER
+    python -m app.detection.checkpoint inspect WEIGHTS FOLDER
     python -m app.detection.checkpoint fetch NAME FOLDER
+    python -m app.detection.checkpoint score FINDINGS FOLDER
 
-It prints one line of JSON; see `app.detection.export`, which reads it.
+It prints one line of JSON; see `app.detection.child`, which reads it.
 
 One module, because what makes loading safe is an environment variable that Ultralytics reads while it is
 imported: here nobody can import it earlier. Inside functions, because a process with an exported model
@@ -17,11 +19,14 @@ import contextlib
 import os
 import shutil
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 
+from app.detection.facts import DETECT, GraphFacts, Labelled, Outcome, Score
 from app.errors import Misconfigured
 
 EXPORT_SIZE: Final = 640
@@ -29,33 +34,6 @@ EXPORT_SIZE: Final = 640
 
 WITH_BOXES: Final = frozenset({"detect", "segment", "pose", "obb"})
 """Tasks of Ultralytics whose answer contains boxes."""
-
-
-class GraphFacts(msgspec.Struct, omit_defaults=True):
-    """What is known of an exported model.
-
-    Attributes:
-        task: what the model does, in Ultralytics' words; `detect` for a detector.
-        names: of the classes, by index.
-        stride: its input's sides are multiples of it.
-        end2end: whether it suppresses overlapping boxes itself.
-        graph: path of the OpenVINO graph in its folder; empty when there is none.
-        no_graph: why there is none.
-    """
-
-    task: str
-    names: list[str]
-    stride: int = 32
-    end2end: bool = False
-    graph: str = ""
-    no_graph: str = ""
-
-
-class Outcome(msgspec.Struct, omit_defaults=True):
-    """How a job ended: one line for the operator when it failed, and what an export found out."""
-
-    error: str = ""
-    facts: GraphFacts | None = None
 
 
 def safe_environment(data_dir: Path, *, offline: bool) -> dict[str, str]:
@@ -114,7 +92,7 @@ def _import_safely() -> Any:  # noqa: ANN401  # a module
     try:
         import ultralytics.nn.tasks  # noqa: PLC0415  # heavy, and only after the line above
     except ImportError as error:
-        message = f"loading a model needs Ultralytics: pip install 'kadr[inference]' ({error})"
+        message = f"this needs torch and Ultralytics: install kadr[inference] ({error})"
         raise Misconfigured(message) from error
     # With an older torch Ultralytics falls back, silently, to loading that runs what it finds.
     if not ultralytics.nn.tasks._SafeLoad.restricted():  # noqa: SLF001  # there is no public way to ask
@@ -122,15 +100,25 @@ def _import_safely() -> Any:  # noqa: ANN401  # a module
     return ultralytics
 
 
-def _export(weights: Path) -> Outcome:
+def _load_copy(weights: Path) -> tuple[Any, GraphFacts]:
     # Ultralytics writes beside the file it loaded, and edits that file's path as text: a bare name is safe.
     copy = Path(weights.name)
     shutil.copyfile(weights, copy)
     model = load_model(copy, shown_as=weights)
     names = [str(model.names.get(i, i)) for i in range(max(model.names, default=-1) + 1)]
     facts = GraphFacts(task=model.task, names=names)
-    if model.task != "detect":
+    if model.task != DETECT:
         facts.no_graph = f"it is a model for the task {model.task!r}"
+    return model, facts
+
+
+def _inspect(weights: str) -> Outcome:
+    return Outcome(facts=_load_copy(Path(weights))[1])
+
+
+def _export(weights: str) -> Outcome:
+    model, facts = _load_copy(Path(weights))
+    if facts.no_graph:
         return Outcome(facts=facts)
     try:
         written = Path(model.export(format="openvino", dynamic=True, imgsz=EXPORT_SIZE, verbose=False))
@@ -142,6 +130,32 @@ def _export(weights: Path) -> Outcome:
     facts.end2end = bool(metadata.get("end2end", False))
     facts.graph = str(next(written.glob("*.xml")))
     return Outcome(facts=facts)
+
+
+def _score(findings: str) -> Outcome:
+    answers = msgspec.json.decode(Path(findings).read_bytes(), type=list[list[Labelled]])
+    return Outcome(scores=[_precision(pictures) for pictures in answers])
+
+
+def _precision(pictures: Sequence[Labelled]) -> Score:
+    """Hold boxes against labels with the arithmetic of Ultralytics' own validation."""
+    _import_safely()
+    import torch  # noqa: PLC0415  # heavy
+    from ultralytics.models.yolo.detect import DetectionValidator  # noqa: PLC0415  # after the first line only
+    from ultralytics.utils.metrics import ap_per_class, box_iou  # noqa: PLC0415  # the same
+
+    validator = DetectionValidator(args={"plots": False})
+    matches = []
+    for picture in pictures:
+        found, true = (torch.tensor(boxes).reshape(-1, 4) for boxes in (picture.boxes, picture.true_boxes))
+        classes = (torch.tensor(picture.classes), torch.tensor(picture.true_classes))
+        matches.append(validator.match_predictions(*classes, box_iou(true, found)).numpy())
+    scores, found_classes, true_classes = (
+        np.concatenate([np.asarray(getattr(picture, name), kind) for picture in pictures])
+        for name, kind in (("scores", float), ("classes", int), ("true_classes", int))
+    )
+    precisions = ap_per_class(np.concatenate(matches), scores, found_classes, true_classes)[5]
+    return Score(float(precisions[:, 0].mean()), float(precisions.mean()))
 
 
 def _fetch(name: str) -> Outcome:
@@ -157,12 +171,20 @@ def _fetch(name: str) -> Outcome:
     return Outcome()
 
 
+JOBS: Final[dict[str, Callable[[str], Outcome]]] = {
+    "export": _export,
+    "inspect": _inspect,
+    "fetch": _fetch,
+    "score": _score,
+}
+
+
 def main(job: str, what: str, folder: str) -> int:
     """Do one job in `folder`; print its outcome as one line of JSON on the real standard output."""
     os.chdir(folder)
     with contextlib.redirect_stdout(sys.stderr):
         try:
-            outcome = _fetch(what) if job == "fetch" else _export(Path(what))
+            outcome = JOBS[job](what)
         except Misconfigured as error:
             outcome = Outcome(error=str(error))
     sys.stdout.buffer.write(msgspec.json.encode(outcome) + b"\n")

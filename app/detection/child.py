@@ -1,15 +1,16 @@
-"""Runs the jobs of `app.detection.checkpoint` in their own process, so that torch stays out of this one."""
+"""Runs jobs that need torch or NNCF in a process of their own, so that neither comes into this one."""
 
 import asyncio
 import logging
 import os
 import sys
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from app.detection.checkpoint import Outcome, safe_environment
+from app.detection.checkpoint import safe_environment
+from app.detection.facts import Outcome
 from app.errors import Misconfigured
 
 logger = logging.getLogger(__name__)
@@ -17,24 +18,32 @@ logger = logging.getLogger(__name__)
 PROJECT: Final = Path(__file__).resolve().parents[2]
 """Where `python -m app.…` finds the package, installed or not."""
 
+Job: TypeAlias = Literal["export", "inspect", "fetch", "score", "quantize"]
+
 PATIENCE: Final = 900.0
 """Seconds until a job is given up: the largest models have 250 MB, and take minutes on a small machine."""
 
+QUANTIZING_PATIENCE: Final = 4 * 3600.0
+"""The same for `quantize`, which runs the f32 graph several times over each of hundreds of pictures."""
 
-async def run_child(job: Literal["export", "fetch"], what: str, folder: Path, *, data_dir: Path) -> Outcome:
+
+async def run_child(job: Job, what: str, folder: Path, *, data_dir: Path) -> Outcome:
     """Do a job and return its outcome; the process has ended when this returns or raises.
 
     Args:
-        job: `export` makes an OpenVINO graph of weights, `fetch` downloads weights.
-        what: the weights file (absolute), or the name of the model.
+        job: `export` makes an OpenVINO graph of weights, `inspect` only looks at them, `fetch` downloads
+            weights, `score` holds boxes against labels, `quantize` makes an INT8 graph.
+        what: the weights file (absolute), the name of the model, or a file of JSON that says more.
         folder: where the job writes; it exists.
         data_dir: where Ultralytics may keep its settings.
 
     Raises:
         Misconfigured: the process died or took too long, as for want of memory.
     """
+    module = "quantization" if job == "quantize" else "checkpoint"
+    patience = QUANTIZING_PATIENCE if job == "quantize" else PATIENCE
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "app.detection.checkpoint", job, what, str(folder)),
+        *(sys.executable, "-m", f"app.detection.{module}", job, what, str(folder)),
         cwd=PROJECT,
         env=os.environ | safe_environment(data_dir, offline=job != "fetch"),
         stdin=asyncio.subprocess.DEVNULL,
@@ -42,10 +51,10 @@ async def run_child(job: Literal["export", "fetch"], what: str, folder: Path, *,
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             answer, log = await process.communicate()
     except TimeoutError as error:
-        raise Misconfigured(f"the {job} of {what} took longer than {PATIENCE:.0f} s") from error
+        raise Misconfigured(f"the {job} of {what} took longer than {patience:.0f} s") from error
     finally:
         if process.returncode is None:
             process.kill()

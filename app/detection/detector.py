@@ -5,16 +5,16 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
 from msgspec import UNSET
 
-from app.detection.checkpoint import has_cuda
-from app.detection.export import load_export
+from app.detection.choice import Choice, Exports, Way, choose, exported, without_graph
+from app.detection.export import Export, make_export
 from app.detection.fallback import TorchModel
 from app.detection.frames import BatchDetector, Batched, OneByOne, ParallelDetector
+from app.detection.installed import Here, look_around
 from app.detection.process import tune_process
 from app.detection.weights import Weights, find_weights
 from app.domain.messages import FrameResult, FrameSampled, ModelFacts, Options
@@ -30,9 +30,6 @@ DEMO_NOTE: Final = (
 
 THREADS: Final = 3
 """Two wait in the graph for a picture each, one decodes the next meanwhile."""
-
-GPU_DEVICES: Final = (Path("/dev/nvidiactl"), Path("/proc/driver/nvidia"))
-"""One of these exists where an NVIDIA GPU can be used: asking torch would cost its import."""
 
 
 class Detector(Protocol):
@@ -59,10 +56,11 @@ async def open_detector(settings: Settings) -> AsyncIterator[Detector]:
     """Find the weights, load the fastest form of the model that runs here, and let it go at the end.
 
     Args:
-        settings: `model`, `model_download`, `imgsz` and `data_dir` matter.
+        settings: `model`, `model_download`, `detector_precision`, `imgsz` and `data_dir` matter.
 
     Raises:
-        Misconfigured: there are no weights, or they are no model that finds objects.
+        Misconfigured: there are no weights, they are no model that finds objects, or nothing that is
+            installed here can run them in the precision that is asked for.
     """
     tune_process()
     weights = await find_weights(settings)
@@ -75,42 +73,49 @@ async def open_detector(settings: Settings) -> AsyncIterator[Detector]:
         await asyncio.to_thread(threads.shutdown, cancel_futures=True)
 
 
+def load_graph(export: Export, settings: Settings) -> OneByOne | str:
+    """Return the model on OpenVINO, or why that cannot be."""
+    try:
+        from app.detection import graph  # noqa: PLC0415  # OpenVINO may be missing, and then is not needed
+    except ImportError as error:
+        return f"OpenVINO cannot be imported: {error}"
+    try:
+        return graph.GraphModel(export, settings.imgsz)
+    except graph.GraphUnusable as error:
+        return str(error)
+
+
 async def _opened(weights: Weights, settings: Settings, threads: Executor) -> Detector:
-    graph, reason = await _graph(weights, settings)
-    if graph is not None:
-        facts = _facts(weights, graph.backend)
-        detector: Detector = ParallelDetector(graph, facts, threads)
-    else:
-        model = await asyncio.to_thread(_torch_model, weights, settings)
-        facts = _facts(weights, model.backend)
-        detector = BatchDetector(model, facts, threads)
-    logger.info(
-        "model ready",
-        extra={"model": facts.name, "sha256": facts.sha256, "backend": facts.backend, "because": reason},
-    )
+    here = await asyncio.to_thread(look_around)
+    choice = choose(weights, settings, here, Exports.of(weights, settings))
+    if choice.way is Way.EXPORT_FIRST:
+        choice = exported(await make_export(weights, settings), weights, here)
+    if choice.export is not None:
+        _note_versions(choice.export, here)
+        graph = await asyncio.to_thread(load_graph, choice.export, settings)
+        if not isinstance(graph, str):
+            return _ready(ParallelDetector(graph, _facts(weights, graph.backend), threads), choice)
+        choice = without_graph(weights, settings, here, graph)
+    model = await asyncio.to_thread(_torch_model, weights, settings)
+    return _ready(BatchDetector(model, _facts(weights, model.backend), threads), choice)
+
+
+def _ready(detector: Detector, choice: Choice) -> Detector:
+    facts = detector.facts
+    known = {"model": facts.name, "sha256": facts.sha256, "backend": facts.backend, "because": choice.reason}
+    logger.info("model ready", extra=known | ({"export": str(choice.export.folder)} if choice.export else {}))
     return detector
+
+
+def _note_versions(export: Export, here: Here) -> None:
+    if not export.is_of(here.versions):
+        made = {"folder": str(export.folder), "made_by": export.made_by}
+        logger.warning("the export was made by other versions than are installed", extra=made)
 
 
 def _facts(weights: Weights, backend: str) -> ModelFacts:
     note = DEMO_NOTE if weights.is_demo else UNSET
     return ModelFacts(weights.name, weights.sha256, backend, demo=weights.is_demo, note=note)
-
-
-async def _graph(weights: Weights, settings: Settings) -> tuple[OneByOne | None, str]:
-    """Return the model on OpenVINO, if that is the best way, and the reason."""
-    if any(device.exists() for device in GPU_DEVICES) and await asyncio.to_thread(has_cuda):
-        return None, "there is a GPU"
-    export = await load_export(weights, settings)
-    if not export.facts.graph:
-        return None, export.facts.no_graph
-    try:
-        from app.detection import graph  # noqa: PLC0415  # OpenVINO may be missing, and then is not needed
-    except ImportError as error:
-        return None, f"OpenVINO cannot be imported: {error}"
-    try:
-        return await asyncio.to_thread(graph.GraphModel, export, settings.imgsz), "there is no GPU"
-    except graph.GraphUnusable as error:
-        return None, str(error)
 
 
 def _torch_model(weights: Weights, settings: Settings) -> Batched:

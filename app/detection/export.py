@@ -1,35 +1,50 @@
-"""The OpenVINO graph of a weights file: exported once, then found in a folder.
+"""The OpenVINO graphs of a weights file: exported once, then found in a folder.
 
-The folder's name holds everything that its content depends on (the weights' SHA-256, the options and the
-versions of the exporter), so that it never has to be checked. It is built elsewhere and appears by a
-rename, whole or not at all, however many processes export at the same time.
+The folder's name holds everything that its content depends on (the weights' SHA-256, the options, the
+calibration's pictures and the versions of the exporters), so that it never has to be checked. It is built
+elsewhere and appears by a rename, whole or not at all, however many processes export at the same time.
 """
 
 import contextlib
+import hashlib
 import logging
+import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from app.detection.checkpoint import GraphFacts
 from app.detection.child import run_child
+from app.detection.facts import Calibration, GraphFacts
+from app.detection.installed import versions_of
 from app.detection.weights import Weights, models_folder
 from app.errors import Misconfigured
-from app.settings import Settings
+from app.settings import Precision, Settings
 
 logger = logging.getLogger(__name__)
 
 OPTIONS: Final = "f32-dynamic"
 """What the export was asked for; part of the folder's name."""
 
+INT8_OPTIONS: Final = "int8-mixed"
+"""What the quantizer was asked for; part of the folder's name."""
+
+EXPORTERS: Final = ("ultralytics", "openvino")
+QUANTIZERS: Final = (*EXPORTERS, "nncf")
+
 SUFFIX: Final = ".openvino"
+
+MADE_BY: Final = re.compile(
+    rf"-ultralytics(?P<ultralytics>[^-]+)-openvino(?P<openvino>[^-]+?)(?:-nncf(?P<nncf>[^-]+?))?{re.escape(SUFFIX)}$"
+)
+"""The end of a folder's name."""
+
 FACTS: Final = "facts.json"
 
 ANY_WRITE_BIT: Final = 0o222
@@ -47,38 +62,129 @@ class Export:
         """The graph's file."""
         return self.folder / self.facts.graph
 
+    @property
+    def made_by(self) -> dict[str, str]:
+        """Version of each package that took part, as the folder's name says."""
+        found = MADE_BY.search(self.folder.name)
+        return {} if found is None else {name: text for name, text in found.groupdict().items() if text}
 
-def folder_name(weights: Weights) -> str:
-    """Return the folder's name: all that its content depends on."""
-    made_by = "-".join(f"{package}{_version(package)}" for package in ("ultralytics", "openvino"))
-    return f"{weights.name}-{weights.sha256[:16]}-{OPTIONS}-{made_by}{SUFFIX}"
+    def is_of(self, versions: Mapping[str, str]) -> bool:
+        """Say whether those of its makers that are installed here are so in the versions that made it."""
+        return all(versions.get(name, version) == version for name, version in self.made_by.items())
 
 
-async def load_export(weights: Weights, settings: Settings) -> Export:
-    """Return the export of these weights, made now if it was not made before.
+def folder_name(weights: Weights, *, calibration: str = "") -> str:
+    """Return the folder's name: all that its content depends on.
+
+    Args:
+        weights: that are exported.
+        calibration: digest of what an INT8 export was calibrated on; empty at f32.
+    """
+    options = f"{INT8_OPTIONS}-{calibration}" if calibration else OPTIONS
+    versions = versions_of(QUANTIZERS if calibration else EXPORTERS)
+    made_by = "-".join(f"{package}{version or 'none'}" for package, version in versions.items())
+    return f"{weights.name}-{weights.sha256[:16]}-{options}-{made_by}{SUFFIX}"
+
+
+def find_export(weights: Weights, settings: Settings) -> Export | None:
+    """Return the f32 export that would be made here now, if it was made before."""
+    return _kept(folder_name(weights), _places(weights, settings))
+
+
+def find_exports(weights: Weights, settings: Settings, precision: Precision) -> list[Export]:
+    """Return all exports of these weights, whichever versions made them and whatever their name was."""
+    options = INT8_OPTIONS if precision == "int8" else OPTIONS
+    pattern = f"*-{weights.sha256[:16]}-{options}-*{SUFFIX}/{FACTS}"
+    files = (file for place in _places(weights, settings) for file in place.glob(pattern))
+    return [_read(file.parent) for file in files]
+
+
+def newest_export(exports: Iterable[Export], versions: Mapping[str, str]) -> Export | None:
+    """Return the newest of those that the installed versions made; if there is none, the newest of all."""
+    return max(
+        exports, key=lambda each: (each.is_of(versions), each.facts.made, each.folder.name), default=None
+    )
+
+
+async def make_export(weights: Weights, settings: Settings) -> Export:
+    """Make the f32 export, unless somebody was faster; one that has no graph says why.
 
     Raises:
         Misconfigured: the weights cannot be loaded safely, or nowhere can an export be kept.
     """
-    places = (weights.path.parent, models_folder(settings))
-    name = folder_name(weights)
-    for place in places:
-        if (place / name / FACTS).is_file():
-            return _read(place / name)
-    started = time.monotonic()
-    with _workplace(places) as workplace:
-        target = workplace.parent / name
+    with _workplace(_places(weights, settings)) as workplace:
+        target = workplace.parent / folder_name(weights)
+        started = time.monotonic()
         outcome = await run_child("export", str(weights.path), workplace, data_dir=settings.data_dir)
         if outcome.facts is None:
             raise Misconfigured(outcome.error)
         if outcome.facts.task == "detect" and not outcome.facts.graph:
             # Perhaps only today, for want of memory or space: not remembered.
             return Export(target, outcome.facts)
-        _publish(workplace, target, outcome.facts)
-    logger.info(
-        "model exported", extra={"folder": str(target), "seconds": round(time.monotonic() - started, 1)}
-    )
-    return _read(target)
+        return _publish(workplace, target, outcome.facts, started)
+
+
+async def load_export(weights: Weights, settings: Settings) -> Export:
+    """Return the f32 export of these weights, made now if it was not made before.
+
+    Raises:
+        Misconfigured: the weights cannot be loaded safely, or nowhere can an export be kept.
+    """
+    return find_export(weights, settings) or await make_export(weights, settings)
+
+
+async def load_int8(
+    export: Export, weights: Weights, settings: Settings, pictures: Sequence[bytes]
+) -> Export:
+    """Return the INT8 export that was calibrated on these pictures, made now if it was not made before.
+
+    Args:
+        export: of the same weights, at f32.
+        weights: that are exported.
+        settings: `imgsz` and `data_dir` matter.
+        pictures: JPEGs, preprocessed, as they travel.
+
+    Raises:
+        Misconfigured: it cannot be made, or nowhere can it be kept.
+    """
+    name = folder_name(weights, calibration=calibration_digest(pictures, settings.imgsz))
+    places = _places(weights, settings)
+    kept = _kept(name, places)
+    if kept is not None:
+        return kept
+    with _workplace(places) as workplace, tempfile.TemporaryDirectory(prefix="kadr-calibration-") as shelf:
+        started = time.monotonic()
+        paths = [Path(shelf) / f"{number:06}.jpg" for number in range(len(pictures))]
+        for path, picture in zip(paths, pictures, strict=True):
+            path.write_bytes(picture)
+        order = Path(shelf) / "calibration.json"
+        facts = export.facts
+        told = Calibration(str(export.graph), list(map(str, paths)), settings.imgsz, facts.stride)
+        order.write_bytes(msgspec.json.encode(told))
+        outcome = await run_child("quantize", str(order), workplace, data_dir=settings.data_dir)
+        if outcome.error:
+            raise Misconfigured(outcome.error)
+        known = msgspec.structs.replace(
+            facts, graph="model.xml", precision="int8", calibrated_on=len(pictures)
+        )
+        return _publish(workplace, workplace.parent / name, known, started)
+
+
+def calibration_digest(pictures: Iterable[bytes], imgsz: int) -> str:
+    """Return what stands for a set of pictures, in their order, on a canvas of this size."""
+    digest = hashlib.sha256(f"{imgsz}".encode())
+    for picture in pictures:
+        digest.update(hashlib.sha256(picture).digest())
+    return digest.hexdigest()[:12]
+
+
+def _places(weights: Weights, settings: Settings) -> tuple[Path, ...]:
+    return (weights.path.parent, models_folder(settings))
+
+
+def _kept(name: str, places: Iterable[Path]) -> Export | None:
+    folders = (place / name for place in places)
+    return next((_read(folder) for folder in folders if (folder / FACTS).is_file()), None)
 
 
 @contextlib.contextmanager
@@ -105,10 +211,11 @@ def _first_folder(places: tuple[Path, ...]) -> Path:
     raise Misconfigured(f"there is no place for the exported model: {'; '.join(causes)}; set DATA_DIR")
 
 
-def _publish(workplace: Path, target: Path, facts: GraphFacts) -> None:
+def _publish(workplace: Path, target: Path, facts: GraphFacts, started: float) -> Export:
     for checkpoint in workplace.glob("*.pt"):
         checkpoint.unlink()
-    (workplace / FACTS).write_bytes(msgspec.json.encode(facts))
+    known = msgspec.structs.replace(facts, made=datetime.now(UTC).isoformat(timespec="seconds"))
+    (workplace / FACTS).write_bytes(msgspec.json.encode(known))
     # Private to us until now (`mkdtemp`); other users of the same models may read it.
     workplace.chmod(0o755)
     try:
@@ -117,14 +224,10 @@ def _publish(workplace: Path, target: Path, facts: GraphFacts) -> None:
         # Somebody else was faster: theirs is the same.
         if not (target / FACTS).is_file():
             raise
+    seconds = round(time.monotonic() - started, 1)
+    logger.info("model exported", extra={"folder": str(target), "seconds": seconds})
+    return _read(target)
 
 
 def _read(folder: Path) -> Export:
     return Export(folder, msgspec.json.decode((folder / FACTS).read_bytes(), type=GraphFacts))
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "none"

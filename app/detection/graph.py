@@ -26,7 +26,10 @@ SHAPES: Final = 8
 """Graphs kept; the one unused for longest goes. Compiling one takes 0.2 s, and each holds the weights."""
 
 CONFIGURATION: Final = {
-    # On processors with bf16 but without AMX OpenVINO picks bf16: 1.56 times slower, and other boxes.
+    # Left alone, OpenVINO picks bf16 on processors that know it: other boxes, and on one without AMX 1.56
+    # times slower than f32, though on another faster. What an INT8 graph leaves in floating point is no
+    # faster in bf16 (0.99 to 1.04 times, measured side by side), and pinned it gives the same boxes on
+    # every processor.
     "INFERENCE_PRECISION_HINT": "f32",
     "NUM_STREAMS": str(REQUESTS),
 }
@@ -56,9 +59,8 @@ class GraphModel:
         GraphUnusable: OpenVINO cannot run it, or its output has a form we do not know.
     """
 
-    backend = "openvino f32"
-
     def __init__(self, export: Export, imgsz: int) -> None:
+        self.backend = f"openvino {export.facts.precision}"
         self.names = tuple(export.facts.names)
         self._facts = export.facts
         self._size = canvas_size(imgsz, export.facts.stride)

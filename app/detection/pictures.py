@@ -41,6 +41,15 @@ def read_picture(image: str) -> Pixels:
         data = binascii.a2b_base64(image)
     except ValueError as error:
         raise Undecodable(CODE, f"The picture is not base64: {error}.") from error
+    return decode_picture(data)
+
+
+def decode_picture(data: bytes) -> Pixels:
+    """Return the pixels (height, width, 3; BGR) of a JPEG.
+
+    Raises:
+        Undecodable: it is not a JPEG, breaks off, or is too large.
+    """
     height, width = jpeg_size(data)
     if height * width > MOST_PIXELS:
         raise Undecodable(CODE, f"The picture is too large: {width} by {height} pixels.")

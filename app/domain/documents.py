@@ -16,7 +16,10 @@ FAILED_PREFIX = "failed/"
 DELETED_PREFIX = "deleted/"
 
 OWNER_KEY = "kadr-upload"
-"""S3 metadata that marks an object as written by Kadr's own API: nothing else is ever swept."""
+"""S3 metadata that marks an object as written by Kadr: nothing else is ever swept."""
+
+OURS = {OWNER_KEY: "1"}
+"""That metadata, as it is written."""
 
 
 def input_object(video_id: str) -> str:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from app.domain.messages import Failure
+from app.errors import Rejected
 
 SENTENCES: Final[dict[str, str]] = {
     "not_a_video": "The file is not a video in a format that Kadr reads.",
@@ -17,9 +18,11 @@ SENTENCES: Final[dict[str, str]] = {
     "decoder_timeout": "The decoder made no progress on this video for too long.",
     "decoder_memory": "The decoder needed more memory than the limit allows.",
     "input_missing": "The video's file is no longer in the object storage.",
+    "bucket_missing": "The bucket for the result is not there in the object storage.",
     "cancelled": "The video was cancelled.",
     "frames_lost": "Some frames were lost on the way and could not be found again.",
     "rejected": "The request could not be read.",
+    "worker_crashed": "Each worker that took the video up crashed.",
 }
 
 
@@ -31,3 +34,10 @@ def failure(code: str, detail: str = "") -> Failure:
     """
     sentence = SENTENCES[code]
     return Failure(code, f"{sentence} {detail}".strip())
+
+
+def refusal(reason: Rejected) -> Failure:
+    """Return the failure of a video of which a message was set aside for this reason."""
+    if reason.code in SENTENCES:
+        return failure(reason.code)
+    return failure("rejected", f"({reason.reason})")

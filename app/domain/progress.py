@@ -39,6 +39,15 @@ def set_bits(bitmap: bytes, offsets: list[int]) -> bytes:
     return bytes(bits)
 
 
+def clear_bits(bitmap: bytes, offsets: list[int]) -> bytes:
+    """Return the bitmap without these bits, all of which are set."""
+    bits = bytearray(bitmap)
+    for offset in offsets:
+        byte, bit = divmod(offset, 8)
+        bits[byte] &= ~(1 << bit)
+    return bytes(bits)
+
+
 def count_bits(bitmap: bytes) -> int:
     """Return how many bits are set."""
     return int.from_bytes(bitmap, "little").bit_count()

@@ -37,16 +37,24 @@ def create_api(port: int) -> Program:
     )
 
 
-def create_worker(folder: DataFolder, role: str, *, port: int, name: str = "") -> Program:
-    """One worker of a role; a second worker of the same role takes its own port and name."""
-    name = name or role
+def create_worker(folder: DataFolder, role: str, *, port: int, name: str = "", module: str = "") -> Program:
+    """One worker of a role; a second worker of the same role takes its own port and name.
+
+    Args:
+        folder: where the stack keeps everything.
+        role: its consumer group.
+        port: of its web pages.
+        name: of the program; the role when not said.
+        module: where its Faust app is; that of the role when not said.
+    """
+    name, module = name or role, module or f"app.roles.{role}"
     datadir = folder.root / "faust" / name
     # Faust makes only the last level of its data folder.
     datadir.mkdir(parents=True, exist_ok=True)
     worker = ("worker", "-l", "info", "--web-port", str(port))
     return Program(
         name=name,
-        command=(_script("faust"), "--datadir", str(datadir), "-A", f"app.roles.{role}", *worker),
+        command=(_script("faust"), "--datadir", str(datadir), "-A", module, *worker),
         listens=(Listening(port, setting_of(role)),),
         probe=lambda: probe_health(port, "/health/ready"),
         stop_wait=_STOP_WAIT,

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from supervisor.xmlrpc import SupervisorTransport
-
 from app.errors import EXIT_MISCONFIGURED
 from app.local.failures import SupervisorGone
 from app.local.folder import DataFolder, write_private
@@ -164,6 +162,9 @@ class Supervisor:
 
     @contextlib.contextmanager
     def _call(self) -> Iterator[Any]:
+        # Only the extra `local` has it; the command line also works where nothing is run.
+        from supervisor.xmlrpc import SupervisorTransport  # noqa: PLC0415
+
         transport = SupervisorTransport(None, None, serverurl=f"unix://{self.folder.control}")
         try:
             yield xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor

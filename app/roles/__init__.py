@@ -13,3 +13,7 @@ The fifth process is `api.main`. A role is scaled by starting one more worker wi
 `--web-port`. One app id for each role, because in Faust the id is the consumer group: roles with different
 topics and tables in one group make every rebalance everyone's business.
 """
+
+from app.event_loop import choose_event_loop
+
+choose_event_loop()

@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from agents import outbox
+from app.clients.claims import Claims
 from app.clients.mongo import Mongo, open_mongo
-from app.clients.video_outbox import VideoOutbox, video_outbox
+from app.clients.video_outbox import video_outbox
 from app.pages import attach_pages
 from app.settings import Settings, load_settings
 from app.worker import create_worker
@@ -17,7 +18,7 @@ class Clients:
     """What the outbox needs: main_db."""
 
     mongo: Mongo
-    outbox: VideoOutbox
+    claims: Claims
 
 
 @asynccontextmanager
@@ -26,7 +27,7 @@ async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
     async with open_mongo(settings.mongo_uri) as mongo:
         opened = video_outbox(mongo, settings)
         await opened.prepare()
-        yield Clients(mongo, opened)
+        yield Clients(mongo, opened.claims)
 
 
 worker = create_worker(

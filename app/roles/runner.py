@@ -1,28 +1,32 @@
 """The role that turns videos into tasks, frame by frame."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from agents import frame_splitter, watchdog
 from agents.splits import Splits
-from app.backpressure import Backlog, Gate
+from app.backpressure import Backlog, Census, Gate
+from app.clients.broker import Partition
 from app.clients.runner_records import RunnerRecords, open_runner_records
 from app.clients.storage import Storage, open_storage
 from app.decoding.process import DecodingPool, open_decoding_pool
 from app.pages import attach_pages, attach_progress
 from app.settings import Settings, load_settings
-from app.topics import INFERENCE_TASKS
-from app.work_folder import open_work_folder
+from app.streaming.drain import Drain, Stage
+from app.topics import INFERENCE_RESULTS, INFERENCE_TASKS, VIDEO_RESULTS, VIDEO_SPLITS, Contract
+from app.work_folder import WorkFolder, open_work_folder
 from app.worker import create_worker
 
 INFERENCE_GROUP = "inference"
 """The consumer group whose lag is the number of waiting pictures."""
+
+RESULTS_GROUP = "results"
+"""The consumer group that gathers frames."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Clients:
     records: RunnerRecords
     storage: Storage
     pool: DecodingPool
-    work_folder: Path
+    work_folder: WorkFolder
 
 
 @asynccontextmanager
@@ -49,11 +53,31 @@ async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
 
 async def look_at_backlog() -> Backlog:
     """Return how many tasks wait for how many inference workers."""
-    waiting, members = await asyncio.gather(
-        worker.broker.lag(INFERENCE_GROUP, INFERENCE_TASKS.name, settings.task_partitions),
-        worker.broker.members(INFERENCE_GROUP),
+    return Backlog(
+        await worker.broker.lag(INFERENCE_GROUP, INFERENCE_TASKS.name, settings.task_partitions),
+        workers=await census.members(INFERENCE_GROUP),
+        runners=await census.members(worker.role),
     )
-    return Backlog(waiting, max(1, members))
+
+
+async def count_members(group: str) -> int:
+    """Return how many members a consumer group has."""
+    return await worker.broker.members(group)
+
+
+def begin_drain() -> Drain:
+    """Begin to follow what is on its way: pictures, then what was found in them, then what is complete."""
+    return Drain(
+        [
+            Stage(INFERENCE_GROUP, _partitions(INFERENCE_TASKS)),
+            Stage(RESULTS_GROUP, (*_partitions(INFERENCE_RESULTS), *_partitions(VIDEO_SPLITS))),
+            Stage(RESULTS_GROUP, _partitions(VIDEO_RESULTS)),
+        ]
+    )
+
+
+def _partitions(topic: Contract[Any]) -> tuple[Partition, ...]:
+    return tuple(Partition(topic.name, number) for number in range(topic.spread.partitions(settings)))
 
 
 async def progress_of(video_id: str) -> dict[str, object] | None:
@@ -77,10 +101,11 @@ async def progress_of(video_id: str) -> dict[str, object] | None:
 
 settings = load_settings()
 worker = create_worker("runner", settings, open_clients)
+census = Census(count_members)
 gate = Gate(look_at_backlog, settings.tasks_waiting)
 splits = Splits(worker, gate)
 frame_splitter.attach(worker, splits)
-watchdog.attach(worker, gate)
+watchdog.attach(worker, begin_drain)
 worker.task(gate.run)
 worker.task(splits.run)
 attach_pages(

@@ -6,6 +6,8 @@ import pytest
 
 from agents.frame_splitter import Intake
 from agents.splits import Splits
+from app.delivery import CRASHED
+from app.domain.failures import failure
 from app.domain.messages import FramesMissing, SplitEnded, VideoAsked
 from app.domain.progress import Status
 from app.errors import Malformed
@@ -193,3 +195,40 @@ async def test_a_message_that_belongs_to_no_video_fails_nobody(runner: Runner, k
     broken = event(OUTBOX_EVENTS, b"{", key=key)
     await runner.intake.refuse(broken, Malformed("VideoAsked", "it is no JSON"))
     assert runner.publisher.of(VIDEO_SPLITS) == []
+
+
+async def test_a_video_that_kills_its_runner_before_it_has_a_record_fails_and_is_never_taken_up(
+    runner: Runner,
+) -> None:
+    fatal = event(OUTBOX_EVENTS, asked("a"), key=b"a")
+    for _ in range(2):  # it may be asked for again meanwhile, and is set aside again
+        await runner.intake.refuse(fatal, CRASHED)
+    record = await runner.records.get("a")
+    assert record is not None
+    assert (record.status, record.bucket, record.object) == ("failed", "videos", "input/a.mp4")
+    assert runner.ends() == [("a", "failed")] * 2
+    assert {each.bucket for each in runner.publisher.of(VIDEO_SPLITS)} == {"videos"}
+    assert {each.error for each in runner.publisher.of(VIDEO_SPLITS)} == {failure("worker_crashed")}
+    await runner.take(asked("a"))
+    assert runner.splits.looked_at == []
+
+
+async def test_a_video_in_work_fails_of_a_repeated_request_that_kills_its_runner(runner: Runner) -> None:
+    await runner.take(asked("a"))
+    await runner.intake.refuse(event(OUTBOX_EVENTS, asked("a"), key=b"a"), CRASHED)
+    assert runner.ends() == [("a", "failed")]
+
+
+async def test_a_video_that_is_ready_does_not_fail_of_a_request_that_kills_its_runner(runner: Runner) -> None:
+    await runner.take(asked("a"))
+    await runner.records.advance("a", 1, "ready")
+    await runner.intake.refuse(event(OUTBOX_EVENTS, asked("a"), key=b"a"), CRASHED)
+    assert await runner.status() == "ready"
+    assert runner.ends() == []
+
+
+async def test_a_deletion_that_kills_its_runner_is_done_while_it_is_set_aside(runner: Runner) -> None:
+    await runner.take(asked("a"))
+    await runner.intake.refuse(event(OUTBOX_EVENTS, asked("a", "delete"), key=b"a"), CRASHED)
+    assert await runner.status() == "deleted"
+    assert runner.ends() == [("a", "deleted")]

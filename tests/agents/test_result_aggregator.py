@@ -1,6 +1,7 @@
 """Each frame is gathered once, and a video is complete when none is missing, in whatever order they come."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -8,12 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents import result_aggregator
+from app.delivery import CRASHED
 from app.domain.documents import detection_object, failed_object
+from app.domain.failures import failure
 from app.domain.messages import FramesDetected, Message, Options
 from app.errors import Malformed
-from app.topics import VIDEO_GAPS
-from tests.support.examples import asked, facts, frames_detected, split_ended
+from app.topics import INFERENCE_RESULTS, VIDEO_GAPS, VIDEO_SPLITS
+from tests.support.examples import asked, facts, frame_failed, frames_detected, split_ended
 from tests.support.results import Results
+from tests.support.streams import delivered, event
+from tests.support.workers import MemoryTable
 
 
 @st.composite
@@ -212,3 +218,107 @@ async def test_progress_is_noted_best_effort(results: Results) -> None:
     await results.receive([split_ended("b", sampled=1)])
     await results.end_split(split_ended("a", sampled=2))
     assert results.aggregator.received == {}, "what is complete has been said already"
+
+
+async def test_the_frames_of_a_video_are_counted_now_and_then_until_its_split_has_ended(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for frame in (0, 5):
+        await results.receive([frames_detected("a", frame)])
+    assert results.aggregator.received == {("a", 1): 1}
+    monkeypatch.setattr(result_aggregator, "REPORT_EVERY", 0.0)
+    await results.receive([frames_detected("a", 10)])
+    assert results.aggregator.received == {("a", 1): 3}
+    monkeypatch.undo()
+    await results.receive([split_ended("a", sampled=5)])
+    await results.receive([frames_detected("a", 15)])
+    assert results.aggregator.received == {("a", 1): 4}
+
+
+async def test_a_frame_whose_row_is_lost_is_asked_for_although_its_bit_is_set(results: Results) -> None:
+    records = results.worker.clients.records
+    await records.accept(asked("a"))
+    await results.receive([split_ended("a"), frames_detected("a", 0, 5, 10)])
+    results.rows.clear()
+    await results.receive([split_ended("a", "checked")])
+    assert [each.frames for each in results.publisher.of(VIDEO_GAPS)] == [[0, 5, 10]]
+    await results.receive([frames_detected("a", 0, 5), frames_detected("a", 10)])
+    assert [each.kind for each in results.announced()] == ["complete", "complete"]
+    assert len(results.rows) == 3
+
+
+@pytest.mark.parametrize("message", [frames_detected("a", 0), split_ended("a"), split_ended("a", "failed")])
+async def test_a_message_that_comes_again_is_written_again_for_its_worker_may_have_been_killed(
+    results: Results, message: Message, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in the store need not be in the changelog: what was on its way there died with the worker."""
+    written: list[bytes] = []
+    monkeypatch.setattr(MemoryTable, "__setitem__", _noting(written))
+    await results.receive([message])
+    first, written[:] = list(written), []
+    await results.receive([message])
+    assert set(written) == set(first)
+
+
+def _noting(written: list[bytes]) -> Callable[[MemoryTable, bytes, bytes], None]:
+    write = MemoryTable.__setitem__
+
+    def note(table: MemoryTable, key: bytes, value: bytes) -> None:
+        written.append(key)
+        write(table, key, value)
+
+    return note
+
+
+async def test_the_end_of_a_split_that_is_told_again_changes_nothing(results: Results) -> None:
+    await results.receive([split_ended("a")])
+    before = dict(results.heads)
+    await results.receive([split_ended("a")])
+    assert results.heads == before
+
+
+async def test_an_error_that_comes_later_does_not_take_the_place_of_a_result(results: Results) -> None:
+    await results.receive([frames_detected("a", 0)])
+    before = dict(results.rows)
+    failed = msgspec.structs.replace(frames_detected("a", 0), frames=[frame_failed(0)])
+    await results.receive([failed])
+    assert results.rows == before
+
+
+async def test_frames_whose_message_kills_its_worker_count_as_errors_and_the_video_ends(
+    results: Results,
+) -> None:
+    await results.receive([split_ended("a"), frames_detected("a", 0)])
+    (fatal,) = delivered(INFERENCE_RESULTS, frames_detected("a", 5, 10))
+    await results.aggregator.count_as_errors(fatal.event, CRASHED)
+    assert [ended.kind for ended in results.announced()] == ["complete"]
+    rows = [msgspec.json.decode(results.rows[key]) for key in sorted(results.rows)]
+    assert [row.get("error", {}).get("code") for row in rows] == [None, "worker_crashed", "worker_crashed"]
+    assert rows[1]["time"] == 0.2
+
+
+@pytest.mark.parametrize("kind", ["split", "checked"])
+async def test_a_video_the_end_of_whose_split_kills_its_worker_fails(results: Results, kind: str) -> None:
+    await results.receive([frames_detected("a", 0)])
+    (fatal,) = delivered(VIDEO_SPLITS, split_ended("a", kind))
+    await results.aggregator.give_up(fatal.event, CRASHED)
+    head = results.videos.head("a")
+    assert head is not None
+    assert (head.state, head.error, head.bucket) == ("failed", failure("worker_crashed"), "videos")
+    assert [ended.kind for ended in results.announced()] == ["failed"]
+
+
+async def test_a_deletion_that_kills_its_worker_is_noted_while_it_is_set_aside(results: Results) -> None:
+    await results.receive([frames_detected("a", 0)])
+    (fatal,) = delivered(VIDEO_SPLITS, split_ended("a", "deleted"))
+    await results.aggregator.give_up(fatal.event, CRASHED)
+    assert [ended.kind for ended in results.announced()] == ["deleted"]
+
+
+async def test_what_cannot_be_read_ends_no_video(results: Results) -> None:
+    await results.receive([split_ended("a"), frames_detected("a", 0)])
+    before = dict(results.rows), dict(results.heads)
+    await results.aggregator.count_as_errors(event(INFERENCE_RESULTS, b"{"), Malformed("x", "y"))
+    await results.aggregator.give_up(event(VIDEO_SPLITS, b"{"), Malformed("x", "y"))
+    assert (dict(results.rows), dict(results.heads)) == before
+    assert results.announced() == []

@@ -7,15 +7,17 @@ from typing import Any
 import msgspec
 import pytest
 
+from app.clients.storage import ObjectFacts
+from app.delivery import CRASHED
 from app.domain.documents import deleted_object, detection_object, failed_object, input_object
 from app.domain.failures import failure
 from app.domain.messages import Message, VideoEnded
-from app.durable_table import on_behalf_of
-from app.errors import Unavailable
-from app.topics import VIDEO_RESULTS
+from app.errors import Rejected, Unavailable
+from app.streaming.durable_table import on_behalf_of
+from app.topics import VIDEO_GAPS, VIDEO_RESULTS, VIDEO_SPLITS
 from tests.support.examples import asked, frames_detected, split_ended, video_ended
 from tests.support.results import Results
-from tests.support.streams import delivered
+from tests.support.streams import delivered, event
 
 COMPLETE: list[Message] = [split_ended("a"), frames_detected("a", 0, 5, 10)]
 
@@ -87,11 +89,86 @@ async def test_nothing_is_written_of_a_video_that_is_not_complete_or_not_known(r
     assert results.worker.s3.objects("videos") == {}
 
 
-async def test_no_short_result_is_written_when_a_row_is_missing(results: Results) -> None:
+async def test_when_a_row_is_missing_no_short_result_is_written_and_the_frame_is_asked_for(
+    results: Results,
+) -> None:
     await results.receive(COMPLETE)
     results.rows.popitem()
     await results.act()
     assert results.worker.s3.objects("videos") == {}
+    (checked,) = results.publisher.of(VIDEO_SPLITS)
+    await results.receive([checked])
+    assert [each.frames for each in results.publisher.of(VIDEO_GAPS)] == [[10]]
+    await results.receive([frames_detected("a", 10)])
+    await results.act()
+    assert [row["frame"] for row in results.document(detection_object("a"))["prediction"]] == [0, 5, 10]
+
+
+async def test_one_of_our_buckets_that_is_gone_is_waited_for(results: Results) -> None:
+    await results.receive(COMPLETE)
+    kept = results.worker.s3.buckets.pop("videos")
+    with pytest.raises(Unavailable):
+        await results.act(video_ended("a"))
+    results.worker.s3.buckets["videos"] = kept
+    await results.act(video_ended("a"))
+    assert detection_object("a") in kept
+
+
+@pytest.mark.parametrize("kind", ["split", "failed", "deleted"])
+async def test_a_video_whose_bucket_is_gone_for_good_ends_all_the_same(results: Results, kind: str) -> None:
+    records = results.worker.clients.records
+    await records.accept(asked("a", bucket="theirs"))
+    await results.receive([split_ended("a", kind, bucket="theirs"), frames_detected("a", 0, 5, 10)])
+    (ended,) = results.announced()
+    with pytest.raises(Rejected) as refused:
+        await results.act(ended)
+    (aside,) = delivered(VIDEO_RESULTS, ended)
+    await results.outbox.give_up(aside.event, refused.value)
+    assert refused.value.code == "bucket_missing"
+    assert results.rows == {}
+    assert list(results.heads) == [b"a"]
+    record = await records.get("a")
+    assert record is not None
+    if kind == "split":
+        assert (record.status, record.error) == ("failed", failure("bucket_missing"))
+
+
+@pytest.mark.parametrize("kind", ["split", "failed"])
+async def test_what_a_frozen_process_writes_after_the_deletion_of_its_video_is_taken_back(
+    results: Results, kind: str
+) -> None:
+    records = results.worker.clients.records
+    await records.accept(asked("a"))
+    await results.receive([split_ended("a", kind), frames_detected("a", 0, 5, 10)])
+    await records.withdraw(asked("a", "delete"), "deleted", None)
+    await results.act()
+    assert results.worker.s3.objects("videos") == {}
+
+
+async def test_what_was_written_late_goes_with_the_tombstone_of_a_deleted_video(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = results.worker.clients.storage
+    await results.receive([split_ended("a", "deleted", sampled=None)])
+    await results.act()
+    for name in (detection_object("a"), failed_object("a"), input_object("b")):
+        await storage.put("videos", name, b"late", content_type="application/json")
+    later = time.time() + (results.worker.settings.tombstone_days + 1) * 86400
+    monkeypatch.setattr(time, "time", lambda: later)
+    await results.act(VideoEnded("a", "expired", 1))
+    assert set(results.worker.s3.objects("videos")) == {deleted_object("a"), input_object("b")}
+    assert results.heads == {}
+
+
+async def test_the_result_of_a_video_that_is_not_deleted_stays_when_its_tombstone_goes(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await results.receive(COMPLETE)
+    await results.act()
+    later = time.time() + (results.worker.settings.tombstone_days + 1) * 86400
+    monkeypatch.setattr(time, "time", lambda: later)
+    await results.act(VideoEnded("a", "expired", 1))
+    assert detection_object("a") in results.worker.s3.objects("videos")
 
 
 async def test_nothing_is_written_once_the_partition_is_somebody_elses(results: Results) -> None:
@@ -220,3 +297,73 @@ async def test_only_an_old_tombstone_is_removed(results: Results, monkeypatch: p
     monkeypatch.setattr(time, "time", lambda: later)
     await results.act(expired)
     assert results.heads == {}
+
+
+async def test_a_complete_video_whose_document_kills_its_worker_fails(results: Results) -> None:
+    records = results.worker.clients.records
+    await records.accept(asked("a"))
+    await results.receive(COMPLETE)
+    (fatal,) = delivered(VIDEO_RESULTS, video_ended("a"))
+    with on_behalf_of(fatal.event):
+        await results.outbox.give_up(fatal.event, CRASHED)
+    assert results.document(failed_object("a"))["error"]["code"] == "worker_crashed"
+    record = await records.get("a")
+    assert record is not None
+    assert record.status == "failed"
+    assert results.rows == {}
+    assert list(results.heads) == [b"a"]
+
+
+async def test_a_video_that_is_given_up_fails_although_its_head_changes_meanwhile(results: Results) -> None:
+    await results.receive(COMPLETE)
+    (fatal,) = delivered(VIDEO_RESULTS, video_ended("a"))
+    storage, changes = results.worker.clients.storage, iter([1.0])
+    stat = storage.stat
+
+    async def stat_meanwhile(bucket: str, name: str) -> ObjectFacts | None:
+        head = results.videos.head("a")
+        for changed_at in changes:
+            assert head is not None
+            results.videos.put_head("a", msgspec.structs.replace(head, changed_at=changed_at))
+        return await stat(bucket, name)
+
+    storage.stat = stat_meanwhile  # type: ignore[method-assign]  # meanwhile
+    with on_behalf_of(fatal.event):
+        await results.outbox.give_up(fatal.event, CRASHED)
+    assert next(changes, None) is None
+    assert results.document(failed_object("a"))["error"]["code"] == "worker_crashed"
+    assert results.rows == {}
+
+
+async def test_a_document_that_was_stored_before_its_worker_was_killed_stays(results: Results) -> None:
+    records = results.worker.clients.records
+    await records.accept(asked("a"))
+    await results.receive(COMPLETE)
+    await results.worker.clients.storage.put(
+        "videos", detection_object("a"), b"{}", content_type="application/json"
+    )
+    (fatal,) = delivered(VIDEO_RESULTS, video_ended("a"))
+    with on_behalf_of(fatal.event):
+        await results.outbox.give_up(fatal.event, CRASHED)
+    assert set(results.worker.s3.objects("videos")) == {detection_object("a")}
+    record = await records.get("a")
+    assert record is not None
+    assert record.status == "ready"
+    assert results.rows == {}
+
+
+async def test_a_deletion_that_kills_its_worker_is_done_while_it_is_set_aside(results: Results) -> None:
+    await results.receive([*COMPLETE, split_ended("a", "deleted")])
+    (fatal,) = delivered(VIDEO_RESULTS, video_ended("a", "deleted"))
+    with on_behalf_of(fatal.event):
+        await results.outbox.give_up(fatal.event, CRASHED)
+    assert set(results.worker.s3.objects("videos")) == {deleted_object("a")}
+    assert results.rows == {}
+
+
+async def test_a_message_about_a_video_that_is_not_complete_fails_nobody(results: Results) -> None:
+    await results.receive([split_ended("a"), frames_detected("a", 0)])
+    for fatal in (event(VIDEO_RESULTS, video_ended("a")), event(VIDEO_RESULTS, b"{")):
+        with on_behalf_of(fatal):
+            await results.outbox.give_up(fatal, CRASHED)
+    assert results.worker.s3.objects("videos") == {}

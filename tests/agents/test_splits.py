@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -16,12 +19,14 @@ from app.decoding.process import DecoderCrashed
 from app.decoding.protocol import Job, frame_key
 from app.domain.failures import failure
 from app.domain.messages import Failure, VideoFacts
+from app.errors import Unavailable
 from app.settings import Settings
 from app.topics import INFERENCE_TASKS, VIDEO_SPLITS
+from app.work_folder import WorkFolder
 from app.worker import Worker
 from tests.support.examples import asked, facts
 from tests.support.streams import KeptPublisher
-from tests.support.workers import MemoryWorker
+from tests.support.workers import MemoryMongo, MemoryWorker, memory_records
 
 
 class Child:
@@ -89,11 +94,11 @@ class Runner:
     async def _look(self) -> Backlog:
         return Backlog(0, 1)
 
-    async def accept(self, video_id: str = "a", *, has_input: bool = True) -> None:
+    async def accept(self, video_id: str = "a", *, has_input: bool = True, size: int = 5) -> None:
         request = asked(video_id)
         if has_input:
             storage = self.worker.clients.storage
-            await storage.put("videos", request.object, b"bytes", content_type="video/mp4")
+            await storage.put("videos", request.object, bytes(size), content_type="video/mp4")
         await self.records.accept(request)
         self.splits.look_at(video_id)
 
@@ -171,6 +176,21 @@ async def test_a_video_whose_children_die_four_times_fails_with_how_they_died(ru
     assert record.error.code == "decoder_memory"
 
 
+async def test_a_runner_that_was_frozen_while_its_last_child_died_fails_no_video_of_another(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(*_: object) -> bool:
+        return False
+
+    runner.pool.crash_after = 0
+    await runner.accept()
+    await until(lambda: len(runner.pool.jobs) == TRIES - 1)
+    monkeypatch.setattr(runner.records, "renew_split", lost)  # somebody else has claimed it since
+    await until(lambda: len(runner.pool.jobs) == TRIES and not runner.splits.open)
+    assert runner.ends == []
+    assert (await runner.record()).status == "processing"
+
+
 async def test_a_world_that_is_away_is_no_death_of_a_child(runner: Runner) -> None:
     runner.worker.s3.is_away = False
     await runner.worker.clients.storage.put("videos", "input/a.mp4", b"bytes", content_type="video/mp4")
@@ -179,9 +199,9 @@ async def test_a_world_that_is_away_is_no_death_of_a_child(runner: Runner) -> No
     waits = [0]
     release = runner.records.release_split
 
-    async def count(record: Record, split_frames: int, *, tries: int) -> bool:
+    async def count(record: Record, split_frames: int, *, tries: int, pause: timedelta = timedelta()) -> bool:
         waits[0] += 1
-        return await release(record, split_frames, tries=tries)
+        return await release(record, split_frames, tries=tries, pause=pause)
 
     runner.records.release_split = count  # type: ignore[method-assign]  # to count
     await until(lambda: waits[0] > TRIES)
@@ -275,7 +295,7 @@ async def test_a_short_video_does_not_wait_for_the_long_ones_that_fill_every_pla
 async def test_a_long_video_is_not_parked_for_one_that_has_had_nearly_as_much(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(splits_stage, "PARK_AFTER", 6)
+    monkeypatch.setattr(splits_stage, "PARK_AFTER", 10)
     runner.worker.settings = Settings(open_videos=1)
     runner.pool.sampled, runner.pool.hold_at = 9, 5
     runner.pool.may_decode.clear()
@@ -296,3 +316,80 @@ async def test_deaths_at_different_places_are_no_property_of_the_video(runner: R
     await until(lambda: len(runner.pool.jobs) > TRIES)
     runner.pool.crash_after = None
     await until(lambda: runner.ends == ["split"])
+
+
+class Disk(WorkFolder):
+    """A disk on which files have no room unless they are small."""
+
+    is_full = True
+
+    @contextlib.contextmanager
+    def filling(self, file: Path, size: int) -> Iterator[None]:
+        if self.is_full and size > 1000:
+            raise Unavailable("the work folder", f"{size} bytes are needed, 1000 are free")
+        with super().filling(file, size):
+            yield
+
+
+async def test_a_video_that_does_not_fit_on_the_disk_waits_and_the_others_go_on(
+    runner: Runner, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level(logging.INFO, "agents.waits")
+    runner.worker.settings = Settings(open_videos=1)
+    disk = runner.worker.clients.work_folder = Disk(tmp_path)
+    releases = [0]
+    release = runner.records.release_split
+
+    async def count(record: Record, split_frames: int, *, tries: int, pause: timedelta = timedelta()) -> bool:
+        releases[0] += 1
+        return await release(record, split_frames, tries=tries, pause=pause)
+
+    runner.records.release_split = count  # type: ignore[method-assign]  # to count
+    await runner.accept("large", size=5000)
+    await until(lambda: releases[0] > TRIES)
+    await runner.accept("small")
+    await until(lambda: runner.ends == ["split"])
+    assert runner.pool.jobs[0].video_id == "small"
+    assert len(runner.pool.jobs) == 1, "nothing is fetched or decoded in vain"
+
+    disk.is_full = False
+
+    await until(lambda: runner.ends == ["split"] * 2)
+    assert (await runner.record("large")).split_tries == 1
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert "5000 bytes are needed" in caplog.text
+
+
+async def test_a_video_whose_folder_cannot_be_made_waits(runner: Runner, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"in the way")
+    runner.worker.clients.work_folder = WorkFolder(tmp_path / "file")
+    await runner.accept()
+    await until(lambda: "a" in runner.splits._waits._first)
+    runner.worker.clients.work_folder = WorkFolder(tmp_path)
+    await until(lambda: runner.ends == ["split"])
+    assert runner.worker.stopped == []
+
+
+async def test_nothing_is_begun_beside_a_split_that_may_have_killed_its_runner(runner: Runner) -> None:
+    runner.pool.may_decode.clear()
+    for video_id in ("bad", "good"):
+        await leave_behind(runner, video_id, tries=2)
+    await until(lambda: len(runner.pool.jobs) == 1)
+    await runner.accept("new")
+    await asyncio.sleep(0.05)
+    begun = [job.video_id for job in runner.pool.jobs]
+
+    runner.pool.may_decode.set()
+
+    await until(lambda: runner.ends.count("split") == 3)
+    assert len(begun) == 1
+
+
+async def leave_behind(runner: Runner, video_id: str, *, tries: int) -> None:
+    """Leave a split as a process does that died: claimed, not given back, and its lease has run out."""
+    elsewhere, request = MemoryMongo(), asked(video_id)
+    await runner.worker.clients.storage.put("videos", request.object, b"video", content_type="video/mp4")
+    await memory_records(elsewhere).accept(request)
+    (document,) = elsewhere.documents.documents.values()
+    left = {"split_owner": "dead", "split_tries": tries}
+    runner.worker.mongo.documents.documents[video_id] = document | left

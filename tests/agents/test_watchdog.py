@@ -5,9 +5,9 @@ from typing import Any, cast
 
 import pytest
 
-from agents.watchdog import _look
-from app.backpressure import Backlog, Gate
+from agents.watchdog import Watchdog
 from app.errors import Unavailable
+from app.streaming.drain import Drain
 from app.topics import VIDEO_SPLITS
 from app.worker import Worker
 from tests.support.examples import asked, facts
@@ -15,21 +15,38 @@ from tests.support.streams import KeptPublisher
 from tests.support.workers import MemoryWorker
 
 
+class Way:
+    """What is on its way, as far as a test lets it go on."""
+
+    def __init__(self) -> None:
+        self.is_read = True
+        self.is_away = False
+        self.begun = 0
+
+    def begin(self) -> "Way":
+        self.begun += 1
+        return self
+
+    async def is_over(self, _broker: object) -> bool:
+        if self.is_away:
+            raise Unavailable("Kafka", "the test took it away")
+        return self.is_read
+
+
 class Watch:
     """The watchdog, on records in memory."""
 
     def __init__(self) -> None:
-        self.worker, self.publisher, self.waiting = MemoryWorker(), KeptPublisher(), 0
-        self.gate = Gate(self._backlog, bound=64)
+        self.worker, self.publisher, self.way = MemoryWorker(), KeptPublisher(), Way()
         self.records = self.worker.clients.records
-
-    async def _backlog(self) -> Backlog:
-        return Backlog(self.waiting, 1)
+        self.watchdog = Watchdog(
+            cast("Worker[Any]", self.worker), self.publisher, lambda: cast("Drain", self.way.begin())
+        )
 
     async def look(self) -> list[tuple[str, str, int]]:
         """Look once and return what was told."""
         self.publisher.published.clear()
-        await _look(cast("Worker[Any]", self.worker), self.gate, self.publisher)
+        await self.watchdog.look()
         return [(each.video_id, each.kind, each.round) for each in self.publisher.of(VIDEO_SPLITS)]
 
     async def split(self, video_id: str) -> None:
@@ -67,12 +84,31 @@ async def test_a_video_that_has_moved_begins_at_the_first_round(watch: Watch) ->
     assert await watch.look() == [("a", "checked", 1)]
 
 
-async def test_a_video_whose_pictures_still_wait_is_only_slow(watch: Watch) -> None:
+async def test_a_video_is_only_slow_as_long_as_what_was_on_its_way_is_not_read(watch: Watch) -> None:
     await watch.split("a")
     watch.pass_by()
-    watch.waiting = 1
+    watch.way.is_read = False
+    for _ in range(5):
+        assert await watch.look() == []
+    assert watch.way.begun == 1, "what others send meanwhile does not count"
+    watch.way.is_read = True
+    assert await watch.look() == [("a", "checked", 1)]
+
+
+async def test_a_video_that_moves_while_it_is_watched_is_not_asked_about(watch: Watch) -> None:
+    await watch.split("a")
+    watch.pass_by()
+    watch.way.is_read = False
+    await watch.look()
+    await watch.records.note_received("a", 1, 1)
+    watch.way.is_read = True
     assert await watch.look() == []
-    watch.waiting = 0
+
+
+async def test_a_video_that_is_complete_but_goes_no_further_is_asked_about_too(watch: Watch) -> None:
+    await watch.split("a")
+    await watch.records.advance("a", 1, "predictable")
+    watch.pass_by()
     assert await watch.look() == [("a", "checked", 1)]
 
 
@@ -88,10 +124,7 @@ async def test_nothing_is_counted_while_a_dependency_is_away(watch: Watch) -> No
     await watch.split("a")
     watch.pass_by()
 
-    async def away() -> Backlog:
-        raise Unavailable("Kafka", "the test took it away")
-
-    watch.gate._look = away
+    watch.way.is_away = True
     with pytest.raises(Unavailable):
         await watch.look()
     record = await watch.records.get("a")

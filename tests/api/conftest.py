@@ -39,8 +39,8 @@ class Door:
         await self.services.outbox.accept(
             video_id=video_id, bucket="videos", object_name=f"input/{video_id}.mp4", input_owned=True
         )
-        for claimed in await self.services.outbox.claim():
-            await self.services.outbox.mark_sent(claimed)
+        for claimed in await self.services.outbox.claims.take():
+            await self.services.outbox.claims.mark_sent(claimed)
 
     async def put(self, name: str, data: bytes, **metadata: str) -> None:
         """Write an object as the pipeline would."""

@@ -60,6 +60,15 @@ async def test_a_result_wins_over_a_failure(door: Door) -> None:
     assert await states(door) == {"a": "ready"}
 
 
+async def test_a_result_wins_over_a_failure_that_was_seen_before(door: Door) -> None:
+    await door.accept("a")
+    await door.put("failed/a.json", failed_document("a", failure("no_frames")))
+    await door.services.outcomes.look_at_some()
+    await door.put("detection/a.json", b"{}")
+    await door.client.get("/api/result_video/a")
+    assert await states(door) == {"a": "ready"}
+
+
 async def test_every_video_has_its_turn_however_many_there_are(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:

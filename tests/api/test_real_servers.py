@@ -19,7 +19,7 @@ import pytest
 from app.clients.mongo import open_mongo
 from app.clients.storage import Storage, open_storage
 from app.clients.video_outbox import VideoOutbox, video_outbox
-from app.domain.documents import deleted_object, detection_object, input_object
+from app.domain.documents import OURS, deleted_object, detection_object, input_object
 from app.settings import Settings
 
 pytestmark = pytest.mark.servers
@@ -176,9 +176,9 @@ async def test_a_result_is_streamed_and_seen_in_the_list_by_itself(
     answer = await client.post("/api/upload_video", content=generated(1000), headers=TYPE)
     video_id = answer.json()["event_id"]
     assert (await client.get(f"/api/result_video/{video_id}")).json()["status"] == "new"
-    while some := await outbox.claim():
+    while some := await outbox.claims.take():
         for claimed in some:
-            await outbox.mark_sent(claimed)
+            await outbox.claims.mark_sent(claimed)
     assert (await client.get(f"/api/result_video/{video_id}")).json()["status"] == "sent"
     result = b'{"status":"ready"' + b" " * (12 << 20) + b"}"
     await storage.put("videos", detection_object(video_id), result, content_type="application/json")
@@ -205,7 +205,7 @@ async def test_a_confirmed_deletion_is_forgotten_within_a_minute(
     assert (await client.delete("/api/cleanup/all")).json()["deleted"] >= 1
     assert (await client.get("/api/status/all")).json() == {"operations": [], "total": 0}
     assert await outbox.is_known(video_id)
-    await storage.put("videos", deleted_object(video_id), b"", content_type="text/plain")
+    await storage.put("videos", deleted_object(video_id), b"", content_type="text/plain", metadata=OURS)
     deadline = time.monotonic() + timedelta(minutes=1).total_seconds()
     while await outbox.is_known(video_id):
         assert time.monotonic() < deadline, "it is still known"

@@ -16,8 +16,8 @@ async def test_before_it_is_there_it_says_how_far_the_video_is(door: Door) -> No
     await door.services.outbox.accept(video_id="a", bucket="videos", object_name="x", input_owned=False)
     answer = await door.client.get("/api/result_video/a")
     assert answer.json() == {"status": "new", "event_id": "a"}
-    for claimed in await door.services.outbox.claim():
-        await door.services.outbox.mark_sent(claimed)
+    for claimed in await door.services.outbox.claims.take():
+        await door.services.outbox.claims.mark_sent(claimed)
     answer = await door.client.get("/api/result_video/a")
     assert answer.json() == {"status": "sent", "event_id": "a"}
 
@@ -46,6 +46,18 @@ async def test_a_result_wins_over_a_failure(door: Door) -> None:
     await door.put("failed/a.json", FAILED)
     await door.put("detection/a.json", RESULT)
     assert (await door.client.get("/api/result_video/a")).content == RESULT
+
+
+async def test_a_video_that_could_not_even_be_published_has_failed(door: Door) -> None:
+    await door.services.outbox.accept(video_id="a", bucket="videos", object_name="x", input_owned=False)
+    (claimed,) = await door.services.outbox.claims.take()
+    await door.services.outbox.claims.refuse(claimed, failure("worker_crashed"))
+    answer = await door.client.get("/api/result_video/a")
+    assert answer.content == failed_document("a", failure("worker_crashed"))
+    assert answer.headers["content-type"] == "application/json"
+    (operation,) = (await door.client.get("/api/status/all")).json()["operations"]
+    assert operation["status_code"] == "failed"
+    assert failure("worker_crashed").message in operation["status_description"]
 
 
 async def test_what_a_client_saw_is_in_the_list_at_once(door: Door) -> None:

@@ -1,5 +1,6 @@
 """Uploading a video: what is taken, what is refused, and that nothing is left of what is refused."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import unquote
@@ -127,19 +128,78 @@ async def test_a_file_over_the_limit_is_refused_and_leaves_nothing(door: Door) -
     assert (await post(door, form(part("file", bytes(limit)))))[0] == 200
 
 
-async def test_without_mongo_it_is_unavailable_and_the_object_is_gone(door: Door) -> None:
-    door.set_away(mongo=True)
-    answer = await door.client.post("/api/upload_video", content=form(part("file", CLIP)), headers=TYPE)
-    assert answer.status_code == 503
+@pytest.mark.parametrize("away", [{"mongo": True}, {"s3": True}])
+async def test_without_a_service_it_is_refused_before_a_byte_is_read(
+    door: Door, away: dict[str, bool]
+) -> None:
+    read: list[bytes] = []
+
+    async def pieces() -> AsyncIterator[bytes]:
+        read.append(CLIP)
+        yield form(part("file", CLIP))
+
+    door.set_away(**away)
+    answer = await door.client.post("/api/upload_video", content=pieces(), headers=TYPE)
+    assert read == []
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.headers["retry-after"] == "2"
     door.set_away()
     assert is_nothing_left(door)
 
 
-async def test_without_s3_it_is_unavailable_and_nothing_was_asked(door: Door) -> None:
-    door.set_away(s3=True)
-    status, problem = await post(door, form(part("file", CLIP)))
-    assert (status, problem["code"]) == (503, "unavailable")
+async def test_when_mongo_may_have_the_document_the_object_stays(door: Door) -> None:
+    async def and_mongo_goes_away() -> AsyncIterator[bytes]:
+        yield form(part("file", CLIP))
+        door.set_away(mongo=True)
+
+    answer = await door.client.post("/api/upload_video", content=and_mongo_goes_away(), headers=TYPE)
+    assert answer.status_code == 503
+    assert list(door.s3.objects("videos").values()) == [CLIP]
+
+
+async def test_an_insert_that_the_driver_has_repeated_is_no_conflict(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept = door.services.outbox.accept
+
+    async def accept_twice(**asked: Any) -> Any:  # noqa: ANN401  # whatever the call gives
+        await accept(**asked)
+        return await accept(**asked)
+
+    monkeypatch.setattr(door.services.outbox, "accept", accept_twice)
+    status, body = await post(door, form(part("file", CLIP)))
+    assert status == 200
+    assert list(door.videos.documents) == [body["event_id"]]
+
+
+@pytest.mark.parametrize("begun", [part("file", CLIP)[:-500], part("file", CLIP)])
+async def test_a_client_that_stops_sending_is_given_up_and_leaves_nothing(
+    door: Door, begun: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.upload.IDLE_WITHIN", 0.05)
+
+    async def and_then_nothing() -> AsyncIterator[bytes]:
+        yield begun
+        await asyncio.Event().wait()
+
+    answer = await door.client.post("/api/upload_video", content=and_then_nothing(), headers=TYPE)
+    assert (answer.status_code, answer.json()["code"]) == (408, "timeout")
+    assert is_nothing_left(door)
+
+
+async def test_a_form_that_goes_on_for_ever_after_its_file_is_given_up(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.upload.REST_WITHIN", 0.05)
+
+    async def for_ever() -> AsyncIterator[bytes]:
+        yield part("file", CLIP) + part("other", b"")[:-2]
+        while True:
+            await asyncio.sleep(0.01)
+            yield b"."
+
+    answer = await door.client.post("/api/upload_video", content=for_ever(), headers=TYPE)
+    assert (answer.status_code, answer.json()["code"]) == (408, "timeout")
     assert is_nothing_left(door)
 
 

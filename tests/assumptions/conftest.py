@@ -18,8 +18,8 @@ from app import worker as worker_module
 from app.clients.broker import Broker, open_broker
 from app.delivery import Delivered, Route
 from app.domain.messages import FramesMissing, VideoEnded, encode
-from app.durable_table import DurableTable, on_behalf_of
 from app.settings import Settings
+from app.streaming.durable_table import DurableTable, on_behalf_of
 from app.topics import KEPT, REJECTED, STREAM, Contract
 from app.worker import Worker, create_worker
 

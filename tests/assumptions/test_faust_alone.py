@@ -1,5 +1,10 @@
 """What we rely on in Faust without a broker: names of options, and which one wins."""
 
+import asyncio
+import os
+import subprocess
+import sys
+import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,10 +13,9 @@ import faust
 import pytest
 from faust.types.settings import Settings as FaustSettings
 
-from app.delivery import Delivered, Route
-from app.durable_table import DurableTable
+from app.delivery import Delivered
 from app.settings import Settings
-from app.topics import VIDEO_GAPS
+from app.streaming.durable_table import DurableTable
 from app.worker import Worker, create_worker
 
 
@@ -56,16 +60,37 @@ def test_the_options_reach_the_app(tmp_path: Path) -> None:
     assert conf.web_bind == "127.0.0.1"
 
 
+@pytest.mark.parametrize("option", ["--datadir", "--datadir=", "-D"])
 def test_a_replica_keeps_its_tables_and_suspects_in_the_folder_given_on_its_command_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, option: str
 ) -> None:
-    """`--datadir` sets this variable; an option given to the app would win over it."""
-    monkeypatch.setenv("F_DATADIR", str(tmp_path / "second"))
-    worker = create(tmp_path)
-    assert worker.conf.datadir == tmp_path / "second"
-    worker.deliver("agent", Route(VIDEO_GAPS, handle))
-    worker.deliveries["agent"].suspects.take(["tasks/0/5"])
-    assert (tmp_path / "second" / "suspects-agent.json").exists()
+    """Faust itself reads the option only after it has imported the app: so the command is run for real."""
+    own = tmp_path / "second"
+    own.mkdir()
+    script = Path(sysconfig.get_path("scripts")) / "faust"
+    given = [option + str(own)] if option.endswith("=") else [option, str(own)]
+    show = "from app.roles.results import worker; print(worker.conf.datadir, worker.suspects_of('x').path)"
+    hook = tmp_path / "shown.py"
+    hook.write_text(f"{show}\napp = worker\n")
+
+    done = subprocess.run(
+        [str(script), *given, "-A", "shown", "agents"],
+        env=os.environ | {"DATA_DIR": str(tmp_path / "data"), "PYTHONPATH": f"{tmp_path}:{Path.cwd()}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert done.stdout.splitlines()[0] == f"{own} {own / 'suspects-x.json'}"
+    assert not (tmp_path / "data" / "faust").exists()
+
+
+def test_a_role_runs_on_uvloop() -> None:
+    show = "import asyncio, app.roles; print(type(asyncio.new_event_loop()).__module__)"
+    command = [sys.executable, "-c", show]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "uvloop\n"
 
 
 def test_a_table_takes_raw_bytes(tmp_path: Path) -> None:
@@ -80,3 +105,18 @@ def test_a_table_is_written_only_while_an_event_is_handled(tmp_path: Path) -> No
     table = worker.durable_table("rows", description="rows")
     with pytest.raises(TypeError, match="outside of stream iteration"):
         table[b"a"] = b"b"
+
+
+async def test_who_waits_for_room_in_a_channel_is_cancelled_when_partitions_are_given_out_anew(
+    tmp_path: Path,
+) -> None:
+    """So nobody of ours waits there."""
+    app = create(tmp_path)
+    app.flow_control.resume()
+    queue = app.channel(maxsize=1).queue
+    await queue.put("first")
+    waiting = asyncio.create_task(queue.put("second"))
+    await asyncio.sleep(0)
+    app.flow_control.clear()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting

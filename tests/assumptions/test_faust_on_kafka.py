@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.structs import OffsetAndMetadata
 
 from app.clients.broker import Broker, Partition
 from app.delivery import Delivered
@@ -54,6 +56,63 @@ async def test_what_is_not_acknowledged_is_not_committed_and_comes_again(role: R
     async with role.running():
         await until(lambda: len(role.delivered) == 2)
     assert [offset for _, _, offset in role.delivered] == [1, 2]
+
+
+async def test_a_partition_without_a_commit_goes_back_to_its_start(role: Role) -> None:
+    await role.send(role.gaps, gap("a", 0))
+
+    async def hang(_batch: Sequence[Delivered[Any]]) -> None:
+        await asyncio.Event().wait()
+
+    async with role.running(hang, up_to=1, in_flight=2) as running:
+        await until(lambda: len(role.delivered) == 1)
+        await running.worker.consumer.perform_seek()  # as Faust does after each rebalance
+        running.worker.consumer.resume_flow()
+        await until(lambda: len(role.delivered) == 2)
+    assert role.delivered == [(role.gaps.name, 0, 0)] * 2
+
+
+async def test_a_commit_for_a_topic_that_was_lost_counts_for_nothing(role: Role, broker: Broker) -> None:
+    first = Partition(role.gaps.name, 0)
+    await role.send(role.gaps, gap("a", 0))
+    async with role.running():
+        await until(lambda: len(role.delivered) == 1)
+    assert await broker.committed(role.group) == {first: 1}
+    # As if a commit of before the loss had arrived after it: it is stamped with another topic's id.
+    async with AIOKafkaConsumer(
+        group_id=role.group, bootstrap_servers=role.settings.kafka_bootstrap_servers, enable_auto_commit=False
+    ) as consumer:
+        consumer.assign([TopicPartition(*first)])
+        await consumer.commit({TopicPartition(*first): OffsetAndMetadata(9, "another-topic")})
+    await role.send(role.gaps, gap("a", 5))
+    role.delivered.clear()
+
+    async with role.running():
+        # And what was read before, unless it has been trimmed.
+        await until(lambda: (role.gaps.name, 0, 1) in role.delivered)
+
+
+async def test_what_the_broker_refused_to_commit_does_not_count_as_committed(
+    role: Role, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_offsets: object) -> bool:
+        return False
+
+    async with role.running(up_to=1) as running:
+        consumer = running.worker.consumer
+        with monkeypatch.context() as refusing:
+            refusing.setattr(consumer, "_commit", refuse)
+            await role.send(role.gaps, gap("a", 0), gap("a", 5))
+            await until(lambda: len(role.delivered) == 2)
+            await consumer.commit()
+        await consumer.perform_seek()  # what follows a commit that a rebalance made void
+        consumer.resume_flow()
+
+        async def all_committed() -> bool:
+            return await broker.committed(role.group) == {Partition(role.gaps.name, 0): 2}
+
+        await until(all_committed)
+    assert [offset for _, _, offset in role.delivered] == [0, 1, 0, 1]
 
 
 async def test_a_row_goes_where_the_message_that_it_is_written_for_belongs(role: Role) -> None:

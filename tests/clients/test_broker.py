@@ -110,6 +110,24 @@ async def test_a_topic_that_is_not_there_has_no_partitions(broker: Broker) -> No
     assert await broker.partition_counts([f"stream-{uuid4().hex}"]) == {}
 
 
+async def test_a_topic_that_is_made_anew_has_its_name_and_another_id(broker: Broker, topic: str) -> None:
+    missing = f"stream-{uuid4().hex}"
+    before = await broker.topic_ids([topic, missing])
+    assert before.keys() == {topic}
+    assert await broker.topic_ids([topic]) == before
+
+    await broker._admin.delete_topics([topic])
+    await until(lambda: _is_missing(broker, topic))
+    await broker.ensure_topics({topic: (2, STREAM)}, replication_factor=1)
+
+    assert (await broker.topic_ids([topic]))[topic] != before[topic]
+    assert await broker.topic_ids([missing]) == {}, "asking for a topic does not make it"
+
+
+async def _is_missing(broker: Broker, topic: str) -> bool:
+    return not await broker.topic_ids([topic])
+
+
 async def test_a_group_that_nobody_knows_has_committed_nothing(broker: Broker) -> None:
     async def is_ready() -> bool:  # a new broker makes the topic of offsets when it is first asked
         with suppress(Unavailable):
@@ -135,6 +153,51 @@ async def test_live_members_are_counted(broker: Broker, address: str, topic: str
             return await broker.members(group) == 1
 
         await until(is_member)
+
+
+async def test_a_dead_member_is_taken_out_of_its_group_long_before_its_session_ends(
+    broker: Broker, address: str, topic: str
+) -> None:
+    group = f"group-{uuid4().hex}"
+    died = await leave_without_a_word(address, topic, group)
+    assert await broker.members(group) == 1
+    await broker.remove_member(group, died)
+    assert await broker.members(group) == 0
+    await broker.remove_member(group, died)  # gone already
+    await broker.remove_member(f"group-{uuid4().hex}", died)  # nobody was ever there
+
+
+async def test_a_member_that_lives_after_all_joins_anew(broker: Broker, address: str, topic: str) -> None:
+    group = f"group-{uuid4().hex}"
+    consumer = AIOKafkaConsumer(
+        topic,
+        bootstrap_servers=address,
+        group_id=group,
+        heartbeat_interval_ms=100,
+        auto_offset_reset="earliest",
+    )
+    async with consumer:
+        before = consumer._coordinator.member_id
+        await broker.remove_member(group, before)
+
+        async def is_back() -> bool:
+            return consumer._coordinator.member_id not in ("", before) and await broker.members(group) == 1
+
+        await until(is_back)
+        await send(address, topic, b"0")
+        assert (await asyncio.wait_for(consumer.getone(), 20)).value == b"0"
+
+
+async def leave_without_a_word(address: str, topic: str, group: str) -> str:
+    """Be in a group until the session ends, but for heartbeats; return under which id."""
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=address, group_id=group, session_timeout_ms=30_000, request_timeout_ms=40_000
+    )
+    await consumer.start()
+    member = str(consumer._coordinator.member_id)
+    consumer._coordinator.generation = -1  # then it does not say goodbye
+    await consumer.stop()
+    return member
 
 
 async def test_the_lag_is_what_is_not_committed(broker: Broker, address: str, topic: str) -> None:

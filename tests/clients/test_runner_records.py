@@ -201,6 +201,28 @@ async def test_frames_that_are_missing_open_an_ended_split_for_just_those(open_a
     assert (await known(records)).only is None
 
 
+async def test_rows_that_were_lost_after_all_had_arrived_open_the_split_too_and_the_state_stays(
+    open_as: Open,
+) -> None:
+    records = open_as("here", GONE)
+    await records.accept(asked("a"))
+    await records.end_split(await claimed(records), facts(3))
+    await records.advance("a", 1, "predictable")
+    assert await records.reopen_split("a", 1, [5])
+    again = await claimed(records)
+    assert await records.count_try(again)
+    assert await records.renew_split(again, 2)
+    assert await records.end_split(again, facts(3))
+    assert ((await known(records)).status, again.only) == ("predictable", [5])
+
+
+async def test_a_split_for_which_the_world_is_not_ready_is_left_alone_for_a_while(open_as: Open) -> None:
+    records = open_as("here", GONE)
+    await records.accept(asked("a"))
+    assert await records.release_split(await claimed(records), 0, tries=0, pause=timedelta(seconds=9))
+    assert await records.claim_splits(1) == []
+
+
 async def test_received_frames_only_grow(records: RunnerRecords) -> None:
     await records.accept(asked("a"))
     for count in (3, 2, 5, 4):
@@ -272,3 +294,25 @@ async def test_old_tombstones_are_purged_and_nothing_else(records: RunnerRecords
 async def test_times_are_aware(records: RunnerRecords) -> None:
     await records.accept(asked("a"))
     assert (await known(records)).created_at.utcoffset() == timedelta(0)
+
+
+async def test_a_split_that_its_runner_died_with_twice_is_taken_alone(open_as: Open) -> None:
+    dead, alive = open_as("dead", GONE), open_as("alive")
+    for video_id in "abc":
+        await dead.accept(asked(video_id))
+        await asyncio.sleep(0.002)  # times are kept in whole milliseconds
+    for _ in range(2):
+        assert await dead.count_try((await dead.claim_splits(1, first="b"))[0])
+        await asyncio.sleep(0.002)  # as above: what changes nothing counts as no claim
+    assert [each.video_id for each in await alive.claim_splits(9)] == ["a"]
+    assert [each.video_id for each in await alive.claim_splits(9)] == ["b"]
+    assert [each.video_id for each in await alive.claim_splits(9)] == ["c"]
+
+
+async def test_a_split_whose_children_died_twice_is_no_danger_to_others(open_as: Open) -> None:
+    records = open_as("here")
+    await records.accept(asked("a"))
+    await records.accept(asked("b"))
+    (split,) = await records.claim_splits(1, first="a")
+    await records.release_split(split, 0, tries=2)
+    assert len(await records.claim_splits(9)) == 2

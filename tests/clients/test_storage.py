@@ -2,8 +2,9 @@
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -50,7 +51,8 @@ async def digest(chunks: AsyncIterator[bytes]) -> str:
 
 
 async def unfinished(storage: Storage, folder: str) -> int:
-    return await storage.abort_unfinished(BUCKET, folder, older_than=-timedelta(hours=1))
+    later = datetime.now(UTC) + timedelta(hours=1)
+    return await storage.abort_unfinished(BUCKET, folder, before=later, is_ours=lambda _: True)
 
 
 async def test_what_is_put_is_read_back_with_its_facts(storage: Storage, folder: str) -> None:
@@ -141,7 +143,8 @@ async def test_a_stream_that_fails_leaves_the_object_that_was_there(storage: Sto
 
 async def test_an_upload_that_was_never_ended_can_be_taken_away(storage: Storage, folder: str) -> None:
     await storage._s3.begin_upload(BUCKET, folder + "a", {"Content-Type": "a/b"})
-    assert await storage.abort_unfinished(BUCKET, folder, older_than=timedelta(hours=24)) == 0
+    yesterday = datetime.now(UTC) - timedelta(hours=24)
+    assert await storage.abort_unfinished(BUCKET, folder, before=yesterday, is_ours=lambda _: True) == 0
     assert await unfinished(storage, folder) == 1
     assert await unfinished(storage, folder) == 0
 
@@ -207,6 +210,17 @@ async def test_a_server_that_is_away_is_unavailable() -> None:
             await storage.ping()
         with pytest.raises(Unavailable):
             await storage.stat(BUCKET, "a")
+
+
+async def test_what_is_not_asked_of_a_server_does_not_count_as_its_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with open_storage(Settings(minio_endpoint="127.0.0.1:1")) as storage:
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await storage.delete(BUCKET, "a")
+    assert caplog.messages == ["connection lost"]
 
 
 @pytest.mark.servers

@@ -10,6 +10,7 @@ import pytest
 
 from app.clients.mongo import Documents, open_mongo
 from app.clients.video_outbox import Cursor, Video, VideoOutbox
+from app.domain.failures import failure
 from app.domain.messages import Failure, Options
 from app.errors import Conflict
 from app.settings import Settings
@@ -36,9 +37,9 @@ class Kept:
         )
 
     async def send_all(self) -> None:
-        while some := await self.outbox.claim():
+        while some := await self.outbox.claims.take():
             for claimed in some:
-                await self.outbox.mark_sent(claimed)
+                await self.outbox.claims.mark_sent(claimed)
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.servers)])
@@ -101,7 +102,7 @@ async def test_an_id_is_accepted_once(kept: Kept) -> None:
 async def test_what_is_claimed_is_what_was_asked_oldest_first(kept: Kept) -> None:
     for name in "abc":
         await kept.accept(name)
-    claimed = await kept.outbox.claim(limit=2)
+    claimed = await kept.outbox.claims.take(limit=2)
     assert [item.asked.video_id for item in claimed] == ["a", "b"]
     asked = claimed[0].asked
     assert (asked.kind, asked.attempt, asked.bucket, asked.object) == (
@@ -116,27 +117,27 @@ async def test_what_is_claimed_is_what_was_asked_oldest_first(kept: Kept) -> Non
 
 async def test_a_video_is_claimed_by_one_worker_until_its_lease_ends(kept: Kept) -> None:
     await kept.accept("a")
-    assert len(await kept.outbox.claim()) == 1
-    assert await kept.outbox.claim() == []
+    assert len(await kept.outbox.claims.take()) == 1
+    assert await kept.outbox.claims.take() == []
     kept.clock.pass_by(LEASE)
-    (again,) = await kept.outbox.claim()
+    (again,) = await kept.outbox.claims.take()
     assert again.tries == 2
 
 
 async def test_of_many_workers_at_once_each_video_has_one(kept: Kept) -> None:
     for number in range(20):
         await kept.accept(f"v{number:02}")
-    claims = await asyncio.gather(*(kept.outbox.claim() for _ in range(5)))
+    claims = await asyncio.gather(*(kept.outbox.claims.take() for _ in range(5)))
     names = [item.key for claim in claims for item in claim]
     assert sorted(names) == [f"v{number:02}" for number in range(20)]
 
 
 async def test_a_released_claim_is_free_at_once(kept: Kept) -> None:
     await kept.accept("a")
-    (claimed,) = await kept.outbox.claim()
-    await kept.outbox.note_error(claimed, "Kafka is away")
-    await kept.outbox.release(claimed)
-    (again,) = await kept.outbox.claim()
+    (claimed,) = await kept.outbox.claims.take()
+    await kept.outbox.claims.note_error(claimed, "Kafka is away")
+    await kept.outbox.claims.release(claimed)
+    (again,) = await kept.outbox.claims.take()
     assert again.key == "a"
     video = await kept.outbox.get("a")
     assert video is not None
@@ -145,33 +146,33 @@ async def test_a_released_claim_is_free_at_once(kept: Kept) -> None:
 
 async def test_a_renewed_lease_holds_longer(kept: Kept) -> None:
     await kept.accept("a")
-    (claimed,) = await kept.outbox.claim()
+    (claimed,) = await kept.outbox.claims.take()
     kept.clock.pass_by(LEASE / 2)
-    claimed = await kept.outbox.renew(claimed)
+    claimed = await kept.outbox.claims.renew(claimed)
     kept.clock.pass_by(LEASE / 2)
-    assert await kept.outbox.claim() == []
-    assert await kept.outbox.renew(claimed)
+    assert await kept.outbox.claims.take() == []
+    assert await kept.outbox.claims.renew(claimed)
 
 
 async def test_a_lost_lease_cannot_be_renewed_nor_released(kept: Kept) -> None:
     await kept.accept("a")
-    (mine,) = await kept.outbox.claim()
+    (mine,) = await kept.outbox.claims.take()
     kept.clock.pass_by(LEASE)
-    (theirs,) = await kept.outbox.claim()
+    (theirs,) = await kept.outbox.claims.take()
     with pytest.raises(Conflict):
-        await kept.outbox.renew(mine)
-    await kept.outbox.release(mine)
-    assert await kept.outbox.claim() == []
-    assert await kept.outbox.mark_sent(theirs)
+        await kept.outbox.claims.renew(mine)
+    await kept.outbox.claims.release(mine)
+    assert await kept.outbox.claims.take() == []
+    assert await kept.outbox.claims.mark_sent(theirs)
 
 
 async def test_a_video_is_sent_once(kept: Kept) -> None:
     await kept.accept("a")
-    (claimed,) = await kept.outbox.claim()
-    assert await kept.outbox.mark_sent(claimed)
-    assert not await kept.outbox.mark_sent(claimed)
+    (claimed,) = await kept.outbox.claims.take()
+    assert await kept.outbox.claims.mark_sent(claimed)
+    assert not await kept.outbox.claims.mark_sent(claimed)
     kept.clock.pass_by(LEASE)
-    assert await kept.outbox.claim() == []
+    assert await kept.outbox.claims.take() == []
     video = await kept.outbox.get("a")
     assert video is not None
     assert (video.client_status, video.tries) == ("sent", 1)
@@ -202,13 +203,23 @@ async def test_a_page_that_is_just_full_is_the_last_one(kept: Kept) -> None:
 
 async def test_an_outcome_is_set_once(kept: Kept) -> None:
     await kept.accept("a")
-    failure = Failure("not_a_video", "It is none.")
-    assert await kept.outbox.set_outcome("a", "failed", at=kept.clock.now, error=failure)
-    assert not await kept.outbox.set_outcome("a", "ready", at=kept.clock.now)
+    none = Failure("not_a_video", "It is none.")
+    assert await kept.outbox.set_outcome("a", "failed", at=kept.clock.now, error=none)
+    assert not await kept.outbox.set_outcome("a", "failed", at=kept.clock.now)
     assert not await kept.outbox.set_outcome("unknown", "ready", at=kept.clock.now)
     video = await kept.outbox.get("a")
     assert video is not None
-    assert (video.client_status, video.error, video.outcome_at) == ("failed", failure, kept.clock.now)
+    assert (video.client_status, video.error, video.outcome_at) == ("failed", none, kept.clock.now)
+
+
+async def test_a_result_wins_over_a_failure_that_was_noted_before(kept: Kept) -> None:
+    await kept.accept("a")
+    await kept.outbox.set_outcome("a", "failed", at=kept.clock.now, error=failure("worker_crashed"))
+    assert await kept.outbox.set_outcome("a", "ready", at=kept.clock.now)
+    assert not await kept.outbox.set_outcome("a", "failed", at=kept.clock.now, error=failure("no_frames"))
+    video = await kept.outbox.get("a")
+    assert video is not None
+    assert (video.client_status, video.error) == ("ready", None)
 
 
 async def test_sent_videos_without_an_outcome_are_listed_oldest_first(kept: Kept) -> None:
@@ -229,19 +240,32 @@ async def test_a_video_without_an_outcome_is_due_again_at_doubling_intervals(kep
     due = []
     for minute in range(1, 121):
         kept.clock.pass_by(timedelta(minutes=1))
-        for claimed in await kept.outbox.due_for_redrive(MINUTES_15):
-            assert await kept.outbox.mark_redriven(claimed)
+        for claimed in await kept.outbox.claims.take_overdue(MINUTES_15):
+            assert await kept.outbox.claims.mark_redriven(claimed)
             due.append(minute)
     assert due == [15, 45, 105]
+
+
+async def test_a_deletion_that_was_asked_for_while_its_video_was_forgotten_ends(kept: Kept) -> None:
+    await kept.accept("a")
+    asked_twice = await kept.videos.find_one({"_id": "a"})
+    assert asked_twice is not None
+    await kept.outbox.forget("a")
+    await kept.outbox._delete([asked_twice])
+    await kept.send_all()
+    kept.clock.pass_by(MINUTES_15)
+
+    assert await kept.outbox.claims.take_overdue(MINUTES_15) == []
+    assert await kept.commands.count({}) == 0
 
 
 async def test_a_redrive_is_claimed_by_one_worker(kept: Kept) -> None:
     await kept.accept("a")
     await kept.send_all()
     kept.clock.pass_by(MINUTES_15)
-    (claimed,) = await kept.outbox.due_for_redrive(MINUTES_15)
+    (claimed,) = await kept.outbox.claims.take_overdue(MINUTES_15)
     assert claimed.asked.kind == "submitted"
-    assert await kept.outbox.due_for_redrive(MINUTES_15) == []
+    assert await kept.outbox.claims.take_overdue(MINUTES_15) == []
 
 
 async def test_a_video_with_an_outcome_is_never_due_again(kept: Kept) -> None:
@@ -249,7 +273,7 @@ async def test_a_video_with_an_outcome_is_never_due_again(kept: Kept) -> None:
     await kept.send_all()
     await kept.outbox.set_outcome("a", "ready", at=kept.clock.now)
     kept.clock.pass_by(MINUTES_15)
-    assert await kept.outbox.due_for_redrive(MINUTES_15) == []
+    assert await kept.outbox.claims.take_overdue(MINUTES_15) == []
 
 
 async def test_a_deleted_video_is_unknown_to_every_question(kept: Kept) -> None:
@@ -268,14 +292,14 @@ async def test_a_deleted_video_is_unknown_to_every_question(kept: Kept) -> None:
 async def test_a_deletion_is_published_instead_of_the_video(kept: Kept) -> None:
     await kept.accept("a", is_owned=True)
     await kept.outbox.delete_one("a")
-    (claimed,) = await kept.outbox.claim()
+    (claimed,) = await kept.outbox.claims.take()
     asked = claimed.asked
     assert claimed.is_command
     assert (asked.video_id, asked.kind, asked.attempt) == ("a", "delete", 1)
     assert (asked.bucket, asked.object, asked.input_owned) == ("videos", "input/a.mp4", True)
-    assert await kept.outbox.mark_sent(claimed)
+    assert await kept.outbox.claims.mark_sent(claimed)
     kept.clock.pass_by(LEASE)
-    assert await kept.outbox.claim() == []
+    assert await kept.outbox.claims.take() == []
 
 
 async def test_a_deletion_that_is_not_confirmed_is_published_again(kept: Kept) -> None:
@@ -283,9 +307,9 @@ async def test_a_deletion_that_is_not_confirmed_is_published_again(kept: Kept) -
     await kept.outbox.delete_one("a")
     await kept.send_all()
     kept.clock.pass_by(MINUTES_15)
-    (claimed,) = await kept.outbox.due_for_redrive(MINUTES_15)
+    (claimed,) = await kept.outbox.claims.take_overdue(MINUTES_15)
     assert claimed.asked.kind == "delete"
-    assert await kept.outbox.mark_redriven(claimed)
+    assert await kept.outbox.claims.mark_redriven(claimed)
 
 
 async def test_a_cleanup_deletes_every_video_and_counts_them(
@@ -296,7 +320,7 @@ async def test_a_cleanup_deletes_every_video_and_counts_them(
         await kept.accept(name)
     assert await kept.outbox.delete_all() == 5
     assert await kept.outbox.total() == 0
-    assert len(await kept.outbox.claim()) == 5
+    assert len(await kept.outbox.claims.take()) == 5
     assert await kept.outbox.delete_all() == 0
 
 
@@ -305,7 +329,7 @@ async def test_a_new_video_does_not_wait_for_a_cleanup_of_many(kept: Kept) -> No
         await kept.accept(name)
     await kept.outbox.delete_all()
     await kept.accept("new")
-    claimed = await kept.outbox.claim(limit=4)
+    claimed = await kept.outbox.claims.take(limit=4)
     assert [item.asked.kind for item in claimed] == ["delete", "delete", "submitted"]
 
 
@@ -316,3 +340,143 @@ async def test_a_forgotten_video_leaves_nothing(kept: Kept) -> None:
     assert await kept.videos.count({}) == 0
     assert await kept.commands.count({}) == 0
     assert not await kept.outbox.is_known("a")
+
+
+async def test_a_video_that_is_asked_for_again_is_published_anew_as_its_next_attempt(kept: Kept) -> None:
+    await kept.accept("a")
+    await kept.send_all()
+    (video,) = await kept.outbox.without_outcome(limit=10)
+
+    assert await kept.outbox.ask_again(video)
+
+    (claimed,) = await kept.outbox.claims.take()
+    assert (claimed.asked.kind, claimed.asked.attempt, claimed.asked.object) == (
+        "submitted",
+        2,
+        "input/a.mp4",
+    )
+    assert await kept.outbox.claims.mark_sent(claimed)
+    (again,) = await kept.outbox.without_outcome(limit=10)
+    assert (again.attempt, again.redrives, again.sent_at) == (2, 0, kept.clock.now)
+
+
+async def test_a_video_is_asked_for_again_once_however_many_ask(kept: Kept) -> None:
+    await kept.accept("a")
+    await kept.send_all()
+    (video,) = await kept.outbox.without_outcome(limit=10)
+    assert sorted(await asyncio.gather(*(kept.outbox.ask_again(video) for _ in range(5)))) == [False] * 4 + [
+        True
+    ]
+    await kept.send_all()
+    assert not await kept.outbox.ask_again(video), "it was published meanwhile"
+
+
+async def test_what_has_ended_or_is_deleted_or_waits_is_not_asked_for_again(kept: Kept) -> None:
+    for name in "abc":
+        await kept.accept(name)
+    waiting = await kept.outbox.get("a")
+    assert waiting is not None
+    assert not await kept.outbox.ask_again(waiting)
+    await kept.send_all()
+    _, deleted, ended = await kept.outbox.without_outcome(limit=10)
+    await kept.outbox.delete_one(deleted.id)
+    await kept.outbox.set_outcome(ended.id, "ready", at=kept.clock.now)
+    assert not await kept.outbox.ask_again(deleted)
+    assert not await kept.outbox.ask_again(ended)
+
+
+async def test_who_publishes_a_video_again_just_now_loses_it_to_the_next_attempt(kept: Kept) -> None:
+    await kept.accept("a")
+    await kept.send_all()
+    kept.clock.pass_by(MINUTES_15)
+    (redriven,) = await kept.outbox.claims.take_overdue(MINUTES_15)
+    (video,) = await kept.outbox.without_outcome(limit=10)
+
+    assert await kept.outbox.ask_again(video)
+
+    assert not await kept.outbox.claims.mark_redriven(redriven)
+    kept.clock.pass_by(SECOND)
+    with pytest.raises(Conflict):
+        await kept.outbox.claims.renew(redriven)
+    assert len(await kept.outbox.claims.take()) == 1
+
+
+async def test_an_earlier_attempt_that_was_published_late_does_not_count_as_the_next_one(kept: Kept) -> None:
+    await kept.accept("a")
+    (frozen,) = await kept.outbox.claims.take()
+    kept.clock.pass_by(LEASE)
+    await kept.send_all()
+    (video,) = await kept.outbox.without_outcome(limit=10)
+    await kept.outbox.ask_again(video)
+
+    assert not await kept.outbox.claims.mark_sent(frozen)
+
+    (claimed,) = await kept.outbox.claims.take()
+    assert claimed.asked.attempt == 2
+
+
+async def test_deletions_that_are_not_confirmed_are_listed_oldest_first_and_published_anew(
+    kept: Kept,
+) -> None:
+    for name in "abc":
+        await kept.accept(name)
+        kept.clock.pass_by(SECOND)
+        await kept.outbox.delete_one(name)
+    await kept.send_all()
+    await kept.accept("d")
+    await kept.outbox.delete_one("d")
+    first = await kept.outbox.unconfirmed_deletions(limit=2)
+    assert [each.video_id for each in first] == ["a", "b"]
+    assert first[0].bucket == "videos"
+    (last,) = await kept.outbox.unconfirmed_deletions(limit=2, after=(first[1].created_at, first[1].id))
+    await kept.outbox.forget("c")
+
+    assert [await kept.outbox.delete_again(each) for each in [*first, last]] == [True, True, False]
+
+    assert not await kept.outbox.delete_again(first[0])
+    claimed = await kept.outbox.claims.take()
+    assert [(each.asked.video_id, each.asked.kind) for each in claimed] == [
+        ("a", "delete"),
+        ("b", "delete"),
+        ("d", "delete"),
+    ]
+
+
+async def test_what_waits_to_be_published_is_counted(kept: Kept) -> None:
+    for name in "abc":
+        await kept.accept(name)
+    await kept.send_all()
+    await kept.accept("d")
+    await kept.outbox.delete_one("a")
+    assert await kept.outbox.waiting() == 2
+
+
+async def test_a_video_that_is_refused_has_failed_and_is_never_claimed_again(kept: Kept) -> None:
+    await kept.accept("a")
+    (claimed,) = await kept.outbox.claims.take()
+    assert await kept.outbox.claims.refuse(claimed, failure("worker_crashed"))
+    video = await kept.outbox.get("a")
+    assert video is not None
+    assert (video.client_status, video.error) == ("failed", failure("worker_crashed"))
+    kept.clock.pass_by(timedelta(days=1))
+    assert await kept.outbox.claims.take() == []
+    assert await kept.outbox.claims.take_overdue(timedelta(seconds=1)) == []
+    assert await kept.outbox.without_outcome(limit=9) == []
+
+
+async def test_what_was_published_is_not_refused_any_more(kept: Kept) -> None:
+    await kept.accept("a")
+    (claimed,) = await kept.outbox.claims.take()
+    await kept.outbox.claims.mark_sent(claimed)
+    assert not await kept.outbox.claims.refuse(claimed, failure("worker_crashed"))
+    video = await kept.outbox.get("a")
+    assert video is not None
+    assert video.client_status == "sent"
+
+
+async def test_a_claim_that_is_freed_can_be_taken_at_once(kept: Kept) -> None:
+    await kept.accept("a")
+    (claimed,) = await kept.outbox.claims.take()
+    assert await kept.outbox.claims.take() == []
+    await kept.outbox.claims.free([claimed.key, "unknown"])
+    assert [each.key for each in await kept.outbox.claims.take()] == ["a"]

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 
+from app.decoding import process
 from app.decoding.picture import encode_jpeg, preprocess, shrink
 from app.decoding.process import DecoderCrashed, DecodingPool, Split, open_decoding_pool
 from app.decoding.protocol import Job
@@ -267,6 +268,26 @@ async def test_several_videos_are_split_at_once(pool: DecodingPool, clip: Path, 
     assert list(await asyncio.gather(count(clip), count(large), count(clip))) == [7, 12, 7]
 
 
+async def test_a_spare_is_replaced_while_its_video_lasts(
+    pool: DecodingPool, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "REFILL_AFTER", 0.1)
+    async with pool.decode(job(clip, options=OPTIONS)):
+        assert not pool._spares
+        await wait_until(lambda: len(pool._spares) == 1)
+
+
+async def test_a_spare_is_replaced_after_its_video_is_decoded(
+    pool: DecodingPool, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "REFILL_AFTER", 600.0)
+    monkeypatch.setattr(process, "REFILL_AFTER_END", 0.1)
+    async with pool.decode(job(clip, options=OPTIONS)):
+        await asyncio.sleep(0.3)
+        assert not pool._spares
+    await wait_until(lambda: len(pool._spares) == 1)
+
+
 async def test_a_spare_that_died_is_replaced(pool: DecodingPool, clip: Path) -> None:
     spare = (await pool._spares[0]).pid
     os.kill(spare, signal.SIGKILL)
@@ -297,11 +318,13 @@ async def test_the_child_knows_no_secret_and_is_confined(
         }
         memory = resource.prlimit(split.pid, resource.RLIMIT_AS)[0]
         group, niceness = os.getpgid(split.pid), os.getpriority(os.PRIO_PROCESS, split.pid)
+        session = os.getsid(split.pid)
     assert names == {b"PATH", b"LANG", b"PYTHONPATH", b"PYTHONUNBUFFERED", b"OPENBLAS_NUM_THREADS"}
     assert "NoNewPrivs:\t1" in status
     assert set(limits.values()) == {0, 32}
     assert 256 << 20 < memory < 1 << 30
     assert group == split.pid
+    assert session == os.getsid(0), "else its niceness counts nowhere"
     assert niceness == os.getpriority(os.PRIO_PROCESS, 0) + 3
 
 

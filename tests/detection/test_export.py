@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from app.detection import child, export
-from app.detection.checkpoint import GraphFacts, Outcome
 from app.detection.detector import open_detector
 from app.detection.export import folder_name, load_export
+from app.detection.facts import GraphFacts, Outcome
 from app.detection.frames import BatchDetector
 from app.detection.weights import Weights, find_weights
 from app.errors import Misconfigured
@@ -160,7 +160,8 @@ async def test_a_model_whose_export_fails_runs_on_ultralytics(
 
     async with open_detector(settings_for(own_copy)) as detector:
         expected = await detector.detect([task_of(1), task_of(2)])
-    monkeypatch.setattr("app.detection.detector.load_export", without_graph)
+    monkeypatch.setattr("app.detection.detector.make_export", without_graph)
+    monkeypatch.setattr("app.detection.choice.find_export", lambda *_: None)
     async with open_detector(settings_for(own_copy)) as detector:
         assert isinstance(detector, BatchDetector)
         assert detector.facts.backend == "ultralytics cpu f32"

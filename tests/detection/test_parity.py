@@ -8,13 +8,13 @@ import pytest
 
 from app.detection import graph
 from app.detection.boxes import candidates, suppress
-from app.detection.checkpoint import GraphFacts
 from app.detection.export import Export
+from app.detection.facts import GraphFacts
 from app.settings import Settings
+from benchmarks import parity
+from benchmarks.parity import Found, compare, of_document, overlap
 from tests.detection.tiny_models import blobs
-from tests.support import parity
 from tests.support.clips import data_folder
-from tests.support.parity import Found, compare, of_document, overlap
 
 DATA = data_folder() or Path("no-such-folder")
 

@@ -9,7 +9,7 @@ import pytest
 from app.clients.video_records import to_claimed, to_video
 from app.domain.documents import failed_document, ready_document
 from app.domain.messages import FrameResult, Message, ModelFacts, VideoFacts, decode, encode
-from app.durable_table import on_behalf_of
+from app.streaming.durable_table import on_behalf_of
 from app.topics import STREAMS, VIDEO_RESULTS
 from app.worker import Worker
 from tables.videos import Head, Videos

@@ -13,7 +13,7 @@ from typing import Any
 from app.clients.mongo import Document, Documents, Filter, Keys
 from app.clients.s3 import S3, Download, Headers, ObjectFacts, Place, UploadKey
 from app.clients.wake import Waker
-from app.errors import Conflict, Missing, Unavailable
+from app.errors import Conflict, Missing, NoBucket, Unavailable
 
 
 class Clock:
@@ -229,6 +229,7 @@ class _MemoryDownload(Download):
 class _Parts:
     headers: Headers
     parts: dict[int, bytes] = field(default_factory=dict)
+    arrived: list[datetime] = field(default_factory=list)
 
 
 class MemoryS3(S3):
@@ -278,6 +279,7 @@ class MemoryS3(S3):
 
     async def send_part(self, key: UploadKey, number: int, data: bytes) -> str:
         self._parts(key).parts[number] = data
+        self._parts(key).arrived.append(self.clock())
         return str(number)
 
     async def copy_part(self, key: UploadKey, number: int, source: Place, span: tuple[int, int]) -> str:
@@ -296,6 +298,9 @@ class MemoryS3(S3):
     async def unfinished_uploads(self, bucket: str, prefix: str) -> list[UploadKey]:
         self._bucket(bucket)
         return [key for key in self.uploads if key.bucket == bucket and key.name.startswith(prefix)]
+
+    async def last_part(self, key: UploadKey) -> datetime | None:
+        return max(self._parts(key).arrived, default=None)
 
     async def open(self, bucket: str, name: str) -> Download:
         return _MemoryDownload(name, self._kept(bucket, name), self.opened)
@@ -326,7 +331,7 @@ class MemoryS3(S3):
         try:
             return self.buckets[bucket]
         except KeyError as error:
-            raise Missing(bucket) from error
+            raise NoBucket(bucket) from error
 
     def _kept(self, bucket: str, name: str) -> _Kept:
         try:

@@ -99,21 +99,38 @@ class Pipeline:
         return asyncio.run(look()) == 0
 
     @contextlib.contextmanager
+    def another_worker(
+        self, role: str, name: str, *, ready_within: float = 60.0
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        """Run one more worker of a role, ready, until the block ends; then stop it in an orderly way."""
+        with self._start_worker(role, name) as (process, port):
+            self.wait_until(
+                partial(_is_ready, port), seconds=ready_within, otherwise=lambda: f"{name} is not ready"
+            )
+            yield process
+
+    @contextlib.contextmanager
     def second_workers(self) -> Iterator[None]:
         """Run a second worker of each role, ready, until the block ends; then stop it in an orderly way."""
-        started: list[subprocess.Popen[bytes]] = []
-        environment = os.environ | self.stack.given | self.stack.environment()
         with contextlib.ExitStack() as opened:
-            ports = opened.enter_context(free_ports())
-            for role in ROLES:
-                worker = create_worker(self.stack.folder, role, port=getattr(ports, role), name=f"{role}-2")
-                log = opened.enter_context(self.stack.folder.log(worker.name).open("wb"))
-                started.append(subprocess.Popen(worker.command, env=environment, stdout=log, stderr=log))
-                opened.callback(_end, started[-1])
-            for role in ROLES:
-                port = getattr(ports, role)
-                self.wait_until(partial(_is_ready, port), seconds=60)
+            started = [opened.enter_context(self._start_worker(role, f"{role}-2")) for role in ROLES]
+            for _, port in started:
+                self.wait_until(partial(_is_ready, port), seconds=120)
             yield
+
+    @contextlib.contextmanager
+    def _start_worker(self, role: str, name: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+        """Start a worker with a port and a log of its own; yield it with its port."""
+        environment = os.environ | self.stack.given | self.stack.environment()
+        with free_ports() as ports:
+            port = getattr(ports, role)
+            worker = create_worker(self.stack.folder, role, port=port, name=name)
+            with self.stack.folder.log(name).open("ab") as log:
+                process = subprocess.Popen(worker.command, env=environment, stdout=log, stderr=log)
+            try:
+                yield process, port
+            finally:
+                _end(process)
 
     def page(self, role: str, path: str) -> Any:  # noqa: ANN401 - JSON
         """Return the JSON of a worker's page."""

@@ -8,7 +8,7 @@ import msgspec
 from agents.result_aggregator import Aggregator
 from agents.s3_outbox import S3Outbox
 from app.domain.messages import FramesDetected, Message, SplitEnded, VideoEnded
-from app.durable_table import on_behalf_of
+from app.streaming.durable_table import on_behalf_of
 from app.topics import INFERENCE_RESULTS, VIDEO_RESULTS, VIDEO_SPLITS
 from app.worker import Worker
 from tables.frames import Frames
@@ -26,7 +26,7 @@ class Results:
         self.frames, self.videos = Frames(worker), Videos(worker)
         self.publisher = KeptPublisher()
         self.aggregator = Aggregator(worker, self.frames, self.videos, self.publisher)
-        self.outbox = S3Outbox(worker, self.frames, self.videos)
+        self.outbox = S3Outbox(worker, self.frames, self.videos, self.publisher)
         self._acted = 0
 
     async def receive(self, messages: Sequence[Message]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, cast
 
 from faust.streams import current_event
@@ -12,6 +13,7 @@ from app.clients.mongo import Mongo
 from app.clients.runner_records import RunnerRecords
 from app.clients.storage import Storage
 from app.settings import Settings
+from app.work_folder import WorkFolder
 from tests.support.fakes import MemoryDocuments, MemoryS3
 
 
@@ -39,8 +41,11 @@ class MemoryTable(dict[bytes, bytes]):
         is_elsewhere = partition is not None and self._partitions.get(key) != partition
         return default if is_elsewhere else super().get(key, default)
 
-    def pop(self, key: bytes, default: Any = None) -> Any:  # noqa: ANN401  # as above
-        return default if self.get(key) is None else super().pop(key)
+    def __delitem__(self, key: bytes) -> None:
+        assert _current_partition() is not None, "tables are written only while an event is handled"
+        self.is_durable = False
+        if self.get(key) is not None:
+            super().__delitem__(key)
 
     async def durable(self) -> None:
         await asyncio.sleep(0)
@@ -79,9 +84,9 @@ class Clients:
     records: RunnerRecords
     storage: Storage
     detector: Any = None
-    outbox: Any = None
+    claims: Any = None
     pool: Any = None
-    work_folder: Path | None = None  # the system's own
+    work_folder: WorkFolder = field(default_factory=lambda: WorkFolder(Path(gettempdir())))
 
 
 @dataclass
@@ -95,6 +100,7 @@ class MemoryWorker:
     s3: MemoryS3 = field(default_factory=lambda: MemoryS3("videos"))
     mongo: MemoryMongo = field(default_factory=MemoryMongo)
     settings: Settings = field(default_factory=Settings)
+    broker: Any = None
     is_owner: bool = True
     should_stop: bool = False
     stopped: list[str] = field(default_factory=list)

@@ -151,17 +151,6 @@ def test_a_finished_video_leaves_only_its_tombstone_in_the_table(pipeline: Pipel
     assert len(json.dumps(head)) <= 200
 
 
-def test_a_killed_worker_of_each_role_loses_no_frame(pipeline: Pipeline, tmp_path: Path) -> None:
-    write_clip(tmp_path / "long.mp4", seed=6, frames=900, fps=25, size=(640, 360))
-    for role in ("runner", "inference", "results", "outbox"):
-        video_id = pipeline.submit(tmp_path / "long.mp4")
-        pipeline.wait_until(lambda: pipeline.result(video_id)["status"] != "new")  # noqa: B023 - it is called in this round
-
-        pipeline.stack.kill_program(role)
-
-        assert numbers_of(pipeline.wait_for(video_id)) == list(range(0, 900, 5)), role
-
-
 def test_cleanup_empties_the_list_and_removes_everything_that_is_ours(
     pipeline: Pipeline, tmp_path: Path
 ) -> None:
@@ -174,7 +163,7 @@ def test_cleanup_empties_the_list_and_removes_everything_that_is_ours(
     assert pipeline.api.get("/api/status/all").json()["total"] == 0
     assert pipeline.api.get(f"/api/result_video/{video_ids[0]}").status_code == httpx.codes.NOT_FOUND
     outbox = pipeline.mongo["main_db"]["outbox"]
-    pipeline.wait_until(lambda: outbox.count_documents({}) == 0, seconds=60)
+    pipeline.wait_until(lambda: outbox.count_documents({}) == 0, seconds=90)  # with those of other tests
     records = pipeline.mongo["runner_db"]["runner_predictions"]
     assert {each["status"] for each in records.find({"_id": {"$in": video_ids}})} <= {"deleted"}
     assert pipeline.page("results", f"/videos/{video_ids[0]}")["rows"] == []

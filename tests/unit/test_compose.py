@@ -102,6 +102,11 @@ def test_every_service_restarts_is_watched_and_may_do_little(name: str) -> None:
     assert int(service["stop_grace_period"].removesuffix("s")) >= 30
 
 
+def test_only_the_model_gives_way() -> None:
+    assert [name for name, service in SERVICES.items() if "cpu_shares" in service] == ["inference"]
+    assert SERVICES["inference"]["cpu_shares"] < 1024 / 2, "half of what each of the others has"
+
+
 @everywhere
 def test_every_port_is_the_documented_one_and_open_to_this_machine_only(name: str) -> None:
     ours = {**OURS, **SERVERS}[name]

@@ -18,7 +18,7 @@ from app import delivery as delivery_module
 from app.clients.broker import Partition
 from app.delivery import Delivered, Delivery, OnRejected, Route, position_of
 from app.domain.messages import FramesMissing
-from app.errors import Rejected, Unavailable
+from app.errors import Rejected, StartAgain, Unavailable
 from app.suspects import DEATHS, Suspects
 from app.topics import VIDEO_GAPS
 from tests.support.streams import Keeper, Stream, StreamEvent, event
@@ -290,6 +290,30 @@ async def test_what_waits_for_the_world_is_given_up_when_partitions_are_given_ou
     assert delivery.holding.waiting_for is None
 
 
+@pytest.mark.parametrize("in_flight", [1, 2])
+async def test_what_was_done_under_an_earlier_assignment_is_not_acknowledged(
+    path: Path, in_flight: int
+) -> None:
+    stream, keeper = Stream(gaps(1)), Keeper()
+    began, may_end = asyncio.Event(), asyncio.Event()
+    handled: list[int] = []
+
+    async def handle(batch: Sequence[Delivered[FramesMissing]]) -> None:
+        began.set()
+        await may_end.wait()
+        handled.extend(each.message.frames[0] for each in batch)
+
+    async with running(stream, handle, path, keeper=keeper, in_flight=in_flight) as delivery:
+        await began.wait()
+        delivery.forget_assignment()  # somebody else read the partition for a while
+        may_end.set()
+        await until(lambda: handled == [0])
+        assert stream.acknowledged == []
+        stream.put(*gaps(2))
+        await until(lambda: len(stream.acknowledged) == 2)
+    assert handled == [0, 0, 1]
+
+
 async def test_an_answer_about_an_earlier_assignment_is_not_believed(path: Path) -> None:
     handler, stream = Scripted(), Stream(gaps(1, start=9))
 
@@ -360,6 +384,16 @@ async def test_a_handler_that_hangs_has_no_excuse(path: Path) -> None:
         assert delivery.holding.held(taken + 1000) == pytest.approx(1000)
 
 
+async def test_a_process_that_has_to_start_again_accuses_no_message(path: Path) -> None:
+    async def handle(_batch: Sequence[Delivered[Any]]) -> None:
+        raise StartAgain("the store does not recover")
+
+    keeper = Keeper()
+    async with running(Stream(gaps(1)), handle, path, keeper=keeper):
+        await until(lambda: bool(keeper.stopped))
+    assert not Suspects(path).any_left
+
+
 async def test_suspects_that_others_read_do_not_make_batches_small(path: Path) -> None:
     Suspects(path).take(["video_gaps/7/1"])
     handler, stream = Scripted(), Stream(gaps(4))
@@ -388,5 +422,35 @@ async def test_a_suspect_is_handled_alone_after_everything_that_came_before_it(p
         stream.put(*gaps(1, start=3))
         await until(lambda: ours in delivery._expected)
         may_end.set()
-        await until(lambda: len(stream.acknowledged) == 2)
+        await until(lambda: len(stream.acknowledged) == 1)
+    assert offsets_of(stream.acknowledged) == [3]
     assert order == ["begin 0", "end 0", "begin 3", "end 3"]
+
+
+@pytest.mark.usefixtures("expects_errors")
+async def test_a_message_that_was_set_aside_is_not_tried_again_when_its_acknowledgement_was_lost(
+    tmp_path: Path,
+) -> None:
+    """The next message may kill the worker as well, before anything is committed."""
+    path = tmp_path / "suspects.json"
+    events = [event(VIDEO_GAPS, FramesMissing("a", 1, [offset]), offset=offset) for offset in range(2)]
+    for _ in range(DEATHS):
+        Suspects(path).take(["video_gaps/0/0"])
+    tried: list[int] = []
+
+    async def die_of_the_second(batch: Sequence[Delivered[Any]]) -> None:
+        tried.extend(each.event.message.offset for each in batch)
+        await asyncio.Event().wait()
+
+    async def live() -> list[int]:
+        """Let both be delivered, die of the second, and return what was set aside before."""
+        keeper = Keeper()
+        tried.clear()
+        async with running(Stream(events), die_of_the_second, path, keeper=keeper):
+            await until(lambda: bool(tried))
+            note = path.read_text()
+        path.write_text(note)  # a dead process puts nothing down
+        return offsets_of([one for one, _ in keeper.aside])
+
+    assert [await live() for _ in range(2)] == [[0], [0]]
+    assert tried == [1]

@@ -14,7 +14,12 @@ from app.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "models").glob("*.md")],
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "models").glob("*.md"),
+        *(ROOT / "benchmarks").glob("*.md"),
+    ],
 )
 PACKAGES = ("agents", "api", "app", "models", "tables", "tests", "docs", "deploy", "benchmarks")
 
@@ -77,7 +82,7 @@ def test_every_path_that_is_named_exists(document: Path) -> None:
 
 @each_document
 def test_every_module_that_is_named_exists(document: Path) -> None:
-    named = re.findall(r"`((?:app|agents|api|tables)(?:\.\w+)+)", document.read_text())
+    named = re.findall(r"`((?:app|agents|api|tables|benchmarks)(?:\.\w+)+)", document.read_text())
     missing = [name for name in named if not is_module_or_member(name)]
     assert not missing
 

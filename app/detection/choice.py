@@ -1,0 +1,123 @@
+"""Who runs a model here, and why: decided before anything is loaded."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from app.detection.export import Export, find_export, find_exports, newest_export
+from app.detection.installed import Here
+from app.detection.weights import Weights
+from app.errors import Misconfigured
+from app.settings import Settings
+
+INSTALL = "install kadr[inference], which brings torch and Ultralytics"
+EXPORT = "run `kadr model export` where they are and put the folder that it names beside the weights"
+EXPORT_INT8 = "kadr model export --precision int8 --calibrate FOLDER"
+
+
+class Way(Enum):
+    """How a model is run."""
+
+    OPENVINO = auto()
+    EXPORT_FIRST = auto()
+    ULTRALYTICS = auto()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Who answers.
+
+    Attributes:
+        way: how.
+        reason: why, for people.
+        export: what OpenVINO reads; None on the other ways.
+    """
+
+    way: Way
+    reason: str
+    export: Export | None = None
+
+
+@dataclass(frozen=True)
+class Exports:
+    """What was exported of some weights before.
+
+    Attributes:
+        exact: at f32, by the very versions that are installed.
+        f32: all at f32.
+        int8: all in INT8.
+    """
+
+    exact: Export | None
+    f32: list[Export]
+    int8: list[Export]
+
+    @classmethod
+    def of(cls, weights: Weights, settings: Settings) -> "Exports":
+        """Look beside the weights and in the data folder."""
+        found = (find_exports(weights, settings, "f32"), find_exports(weights, settings, "int8"))
+        return cls(find_export(weights, settings), *found)
+
+
+def choose(weights: Weights, settings: Settings, here: Here, exports: Exports) -> Choice:
+    """Decide who runs the model; nothing is loaded or made.
+
+    Raises:
+        Misconfigured: nobody can, or not in the precision that is asked for.
+    """
+    is_int8 = settings.detector_precision == "int8"
+    if here.has_gpu:
+        more = ", for which DETECTOR_PRECISION=int8 means nothing" if is_int8 else ""
+        return Choice(Way.ULTRALYTICS, f"there is a GPU{more}")
+    if is_int8:
+        return _choose_int8(weights, here, exports)
+    if not here.has_openvino:
+        return _ultralytics(weights, here, "OpenVINO is not installed")
+    found = exports.exact
+    if found is None and here.has_torch:
+        return Choice(Way.EXPORT_FIRST, "there is no GPU")
+    found = found or newest_export(exports.f32, here.versions)
+    if found is None:
+        message = (
+            f"the weights {weights.path} have no OpenVINO export, and making one needs torch and "
+            f"Ultralytics, which are not installed: {INSTALL}, or {EXPORT}"
+        )
+        raise Misconfigured(message)
+    return exported(found, weights, here)
+
+
+def exported(export: Export, weights: Weights, here: Here) -> Choice:
+    """Decide who runs a model without a GPU, once its export is there."""
+    if export.facts.graph:
+        return Choice(Way.OPENVINO, "there is no GPU", export)
+    return _ultralytics(weights, here, export.facts.no_graph)
+
+
+def without_graph(weights: Weights, settings: Settings, here: Here, reason: str) -> Choice:
+    """Decide who runs a model whose export OpenVINO has refused.
+
+    Raises:
+        Misconfigured: nobody can, or not in the precision that is asked for.
+    """
+    if settings.detector_precision == "int8":
+        raise Misconfigured(f"DETECTOR_PRECISION=int8 cannot be had for {weights.path}: {reason}")
+    return _ultralytics(weights, here, reason)
+
+
+def _choose_int8(weights: Weights, here: Here, exports: Exports) -> Choice:
+    if not here.has_openvino:
+        raise Misconfigured("DETECTOR_PRECISION=int8 needs OpenVINO: install kadr[inference-slim]")
+    found = newest_export(exports.int8, here.versions)
+    if found is None:
+        raise Misconfigured(
+            f"DETECTOR_PRECISION=int8, but {weights.path} has no INT8 export: run `{EXPORT_INT8}`"
+        )
+    return Choice(Way.OPENVINO, "there is no GPU", found)
+
+
+def _ultralytics(weights: Weights, here: Here, reason: str) -> Choice:
+    if not here.has_torch:
+        message = (
+            f"the weights {weights.path} cannot be run on OpenVINO ({reason}), nor without it: {INSTALL}"
+        )
+        raise Misconfigured(message)
+    return Choice(Way.ULTRALYTICS, reason)

@@ -1,0 +1,185 @@
+"""Kafka may lose everything, and a worker's table folder may be of another time: no video is lost."""
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import rocksdict
+from faust.stores.rocksdb import Store
+
+from app.clients.broker import open_broker
+from app.clients.storage import open_storage
+from app.clients.video_outbox import open_video_outbox
+from app.domain.documents import deleted_object, detection_object, failed_object
+from app.local.ports import free_ports
+from app.local.processes import ROLES
+from app.local.stack import LocalStack
+from app.settings import Settings
+from app.topics import REJECTED
+from models.shapes import write_clip
+from tests.support.kafka_loss import empty_kafka, recover
+from tests.support.pipeline import Pipeline
+from tests.support.stack import own_environment
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
+
+FRAMES = 400
+EVERY_FIFTH = list(range(0, FRAMES, 5))
+
+CLOCKS = {
+    "STALL_AFTER": "15",
+    "REDRIVE_AFTER": "3600",
+    "SESSION_TIMEOUT": "6",
+    "OUTBOX_LEASE": "5",
+    "MODEL": "",
+}
+"""No video is published again by itself while a test runs: what comes back is `kadr recover`'s doing."""
+
+
+@pytest.fixture(scope="module")
+def kadr(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """A Kadr of its own, because its Kafka loses everything."""
+    root: Path = tmp_path_factory.mktemp("recovery")
+    with free_ports() as ports:
+        stack = LocalStack.from_environment(own_environment() | CLOCKS, data_dir=root / "data", ports=ports)
+        with stack:
+            stack.wait_ready()
+            given = {name.lower(): value for name, value in stack.environment().items()}
+            with Pipeline.connect(stack, Settings.model_validate(given)) as connected:
+                yield connected
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path: Path = tmp_path_factory.mktemp("clips") / "clip.mp4"
+    write_clip(path, seed=4, frames=FRAMES, fps=25, size=(320, 240))
+    return path
+
+
+def begin(kadr: Pipeline, clip: Path, *, count: int) -> list[str]:
+    """Submit a clip several times and return when frames of each are on their way and some have arrived."""
+    video_ids = [kadr.submit(clip) for _ in range(count)]
+
+    def is_under_way() -> bool:
+        records = [kadr.record(video_id) or {} for video_id in video_ids]
+        has_begun = all(each.get("split_frames") or each.get("split_ended") for each in records)
+        return has_begun and any(each["received_frames"] for each in records)
+
+    kadr.wait_until(is_under_way, seconds=60)
+    return video_ids
+
+
+def frames_of(kadr: Pipeline, video_id: str) -> list[int]:
+    found = kadr.wait_for(video_id, seconds=150)
+    return [frame["frame"] for frame in found["prediction"]] if found["status"] == "ready" else []
+
+
+def delete(kadr: Pipeline, video_id: str) -> None:
+    """Delete a video and return when that was published."""
+
+    async def ask() -> None:
+        async with open_video_outbox(kadr.settings) as outbox:
+            assert await outbox.delete_one(video_id)
+
+    asyncio.run(ask())
+    command = kadr.mongo["main_db"]["commands"]
+    kadr.wait_until(
+        lambda: (command.find_one({"video_id": video_id}) or {}).get("status") == "sent", seconds=30
+    )
+
+
+def is_forgotten(kadr: Pipeline, video_id: str) -> bool:
+    return kadr.mongo["main_db"]["outbox"].find_one({"_id": video_id}) is None
+
+
+def objects_of(kadr: Pipeline, video_id: str) -> list[str]:
+    names = [
+        f"input/{video_id}.mp4",
+        *(make(video_id) for make in (detection_object, failed_object, deleted_object)),
+    ]
+
+    async def look() -> list[str]:
+        async with open_storage(kadr.settings) as storage:
+            return [name for name in names if await storage.stat("videos", name) is not None]
+
+    return asyncio.run(look())
+
+
+def rejected(kadr: Pipeline) -> list[str]:
+    async def look() -> list[str]:
+        async with open_broker(kadr.settings.kafka_bootstrap_servers) as broker:
+            return [each.position for each in await broker.rejected(REJECTED)]
+
+    return asyncio.run(look())
+
+
+def log_of(kadr: Pipeline, role: str) -> str:
+    return kadr.stack.folder.log(role).read_text(encoding="utf-8", errors="replace")
+
+
+def test_a_table_folder_of_an_earlier_time_is_brought_up_to_date(
+    kadr: Pipeline, clip: Path, tmp_path: Path
+) -> None:
+    folder, copy = kadr.stack.folder.root / "faust" / "results", tmp_path / "results"
+    (early,) = begin(kadr, clip, count=1)
+    kadr.stack.stop_program("results")
+    shutil.copytree(folder, copy)
+    kadr.stack.start_program("results")
+    assert frames_of(kadr, early) == EVERY_FIFTH
+    (late,) = begin(kadr, clip, count=1)
+
+    kadr.stack.stop_program("results")
+    shutil.rmtree(folder)
+    copy.rename(folder)
+    kadr.stack.start_program("results")
+    kadr.stack.wait_ready(60, only=["results"])
+    pid = kadr.stack.pid_of("results")
+
+    assert frames_of(kadr, late) == EVERY_FIFTH
+    assert kadr.stack.pid_of("results") == pid, "what waited while the rows came back was forgotten"
+    kadr.wait_until(lambda: kadr.page("results", f"/videos/{early}")["head"]["state"] == "stored", seconds=10)
+    assert kadr.page("results", f"/videos/{early}")["rows"] == []
+
+
+def test_a_table_folder_that_is_ahead_of_its_changelog_is_recovered_from_there(
+    kadr: Pipeline, clip: Path
+) -> None:
+    (video_id,) = begin(kadr, clip, count=1)
+    kadr.stack.stop_program("results")
+    for store in (kadr.stack.folder.root / "faust" / "results").rglob("*.db"):
+        database = rocksdict.Rdict(str(store), rocksdict.Options(raw_mode=True))
+        database[Store.offset_key] = b"1000000"
+        database.close()
+
+    kadr.stack.start_program("results")
+
+    assert frames_of(kadr, video_id) == EVERY_FIFTH
+    assert log_of(kadr, "results").count("its changelog ends before it") == 2  # one line for each table
+
+
+def test_after_kafka_has_lost_everything_workers_come_back_and_every_video_ends(
+    kadr: Pipeline, clip: Path
+) -> None:
+    *kept, deleted = begin(kadr, clip, count=4)
+    kadr.stack.freeze_program("runner")  # so that the deletion is on its way and not yet done
+    try:
+        delete(kadr, deleted)
+        kadr.stack.stop_program("kafka")
+    finally:
+        kadr.stack.thaw_program("runner")
+    before = {role: kadr.stack.pid_of(role) for role in ROLES}
+    empty_kafka(kadr.stack)
+    kadr.stack.start_program("kafka")
+
+    # How many videos: one or the other may have ended before Kafka did.
+    assert "and 1 deletion would be asked for again" in recover(kadr, "--dry-run")
+    assert "and 1 deletion asked for again" in recover(kadr)
+
+    assert [frames_of(kadr, video_id) for video_id in kept] == [EVERY_FIFTH] * 3
+    kadr.wait_until(lambda: is_forgotten(kadr, deleted), seconds=60)
+    kadr.wait_until(lambda: objects_of(kadr, deleted) == [], seconds=10)
+    assert {(kadr.record(video_id) or {})["status"] for video_id in kept} == {"ready"}
+    assert rejected(kadr) == []
+    assert all(kadr.stack.pid_of(role) != pid for role, pid in before.items())
