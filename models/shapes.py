@@ -130,6 +130,26 @@ def write_clip(
     return truths
 
 
+def repeat_clip(source: Path, target: Path, times: int) -> None:
+    """Write a clip that shows another one again and again; nothing is encoded, so that hours take seconds.
+
+    Args:
+        source: a clip that `write_clip` has written.
+        target: where to write; replaced when it exists.
+        times: how often.
+    """
+    with av.open(str(source)) as found, av.open(str(target), "w", format="mp4") as container:
+        packets = [packet for packet in found.demux(video=0) if packet.dts is not None]
+        stream = container.add_stream_from_template(found.streams.video[0])
+        stamps = [(packet.dts, packet.pts or 0) for packet in packets]
+        length = sum(packet.duration or 0 for packet in packets)
+        for number in range(times):
+            for packet, (dts, pts) in zip(packets, stamps, strict=True):
+                packet.stream = stream
+                packet.dts, packet.pts = dts + number * length, pts + number * length
+                container.mux(packet)
+
+
 def draw_clip(
     *, seed: int, frames: int, size: tuple[int, int], objects: int | None = None
 ) -> Iterator[tuple[Picture, Truth]]:
