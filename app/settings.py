@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from app.domain.sentences import Language
 from app.errors import EXIT_MISCONFIGURED
 
-Precision: TypeAlias = Literal["f32", "int8"]
+Precision: TypeAlias = Literal["f32", "bf16", "int8"]
 """How an exported model computes: as it was trained, or in integers of 8 bits after a calibration."""
 
 DEFAULT_SECRETS = frozenset({"minioadmin", "password"})

@@ -18,13 +18,13 @@ from app.detection.export import SUFFIX, Export, load_export
 from app.detection.weights import DEMO_MODEL, MODELS, Weights, find_weights
 from app.errors import KadrError, Misconfigured
 from app.local.foreground import interruptible
-from app.settings import Settings
+from app.settings import Precision, Settings
 from benchmarks.course import Course, check_parity, plan_turns
-from benchmarks.findings import SIDES, Findings, Precision, Run, Side
+from benchmarks.findings import SIDES, Findings, Run, Side
 from benchmarks.machine import changed_settings, describe_commit, describe_machine, list_versions
 from benchmarks.report import render
 from benchmarks.rivals import open_rivals
-from benchmarks.service import PRECISION_SETTING, open_service
+from benchmarks.service import open_service
 from benchmarks.videos import DRAWN, REAL, Video, collect, data_folder, default_names, draw_latency_clip
 
 OUTPUT: Final = Path(__file__).parent
@@ -60,8 +60,6 @@ def run_benchmark(asked: argparse.Namespace, folder: Path) -> Findings:
         KadrError: it cannot be done; the sentence says why.
     """
     began = time.monotonic()
-    for precision in asked.precision:
-        _require(precision)
     weights, export = asyncio.run(_prepare_model(asked.model, folder))
     findings = Findings(
         began=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -136,11 +134,6 @@ async def _prepare_model(model: Path | None, folder: Path) -> tuple[Weights, Exp
     if not export.facts.graph:
         raise Misconfigured(f"{source.name} cannot be exported, and so not compared: {export.facts.no_graph}")
     return weights, export
-
-
-def _require(precision: Precision) -> None:
-    if precision != "f32" and PRECISION_SETTING.lower() not in Settings.model_fields:
-        raise Misconfigured(f"this Kadr has no setting {PRECISION_SETTING}, and so no {precision}")
 
 
 def _parse() -> argparse.Namespace:

@@ -93,7 +93,7 @@ def open_graph(model: Path) -> tuple[Work, Callable[[], str]]:
     import numpy as np  # noqa: PLC0415  # each job loads only its own libraries
 
     from app.detection.boxes import place  # noqa: PLC0415  # likewise
-    from app.detection.graph import CONFIGURATION, REQUESTS, Graphs  # noqa: PLC0415  # likewise
+    from app.detection.graph import REQUESTS, Graphs  # noqa: PLC0415  # likewise
     from app.detection.process import tune_process  # noqa: PLC0415  # likewise
 
     tune_process()
@@ -117,7 +117,7 @@ def open_graph(model: Path) -> tuple[Work, Callable[[], str]]:
             free.put(request)
         return order.frames
 
-    return work, lambda: f"{REQUESTS} requests at a time, {CONFIGURATION['INFERENCE_PRECISION_HINT']}"
+    return work, lambda: f"{REQUESTS} requests at a time, f32"
 
 
 def open_loop(model: Path) -> tuple[Work, Callable[[], str]]:

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from app.settings import Precision
+
 Side = Literal["kadr", "torch", "openvino", "floor"]
 """Whom is measured: Kadr, Ultralytics' loop on torch, the same on its OpenVINO export, the floor."""
 
 SIDES: Final[tuple[Side, ...]] = ("kadr", "torch", "openvino", "floor")
-
-Precision = Literal["f32", "int8"]
 
 
 @dataclass(frozen=True)

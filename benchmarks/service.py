@@ -14,7 +14,7 @@ from app.clients.kadr_api import Addresses, KadrApi, open_kadr_api
 from app.errors import KadrError
 from app.local.ports import free_ports
 from app.local.stack import SETTING_OF_SERVER, LocalStack
-from benchmarks.findings import Precision
+from app.settings import Precision
 from benchmarks.processor import Reading, Usage
 
 PRECISION_SETTING: Final = "DETECTOR_PRECISION"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.findings import Precision
+from app.settings import Precision
 
 
 @dataclass(frozen=True)

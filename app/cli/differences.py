@@ -1,4 +1,4 @@
-"""What INT8 changes: the f32 and the INT8 export of a model on the same pictures, side by side."""
+"""What INT8 or bf16 changes: a model at f32 and so, on the same pictures, side by side."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from app.detection.boxes import Boxes
 from app.detection.child import run_child
 from app.detection.choice import EXPORT_INT8
 from app.detection.comparison import Agreement, Look, Race, race
-from app.detection.detector import THREADS
+from app.detection.detector import THREADS, load_graph
 from app.detection.export import Export, find_exports, load_export, newest_export
 from app.detection.facts import Labelled, Score
 from app.detection.installed import look_around
@@ -27,7 +27,7 @@ from app.detection.pictures import Pixels, decode_picture, jpeg_size
 from app.detection.process import tune_process
 from app.detection.weights import Weights, find_weights
 from app.errors import Misconfigured
-from app.settings import Settings
+from app.settings import Precision, Settings
 
 Detect: TypeAlias = Callable[..., Boxes]
 
@@ -47,10 +47,11 @@ VALIDATION_IOU: Final = 0.7
 
 @dataclass(frozen=True)
 class Differences:
-    """What INT8 changes.
+    """What another precision changes.
 
     Attributes:
-        exports: at f32 and in INT8.
+        second: the other precision.
+        exports: what is run at f32, and in the other precision.
         agreement: of their boxes.
         race: between them.
         scores: of both, held against labels; None without labels.
@@ -58,6 +59,7 @@ class Differences:
         notes: files that could not be looked at, and what could not be done.
     """
 
+    second: Precision
     exports: tuple[Export, Export]
     agreement: Agreement
     race: Race
@@ -70,7 +72,7 @@ class Differences:
         """What a person is told: headings and texts."""
         found, raced = self.agreement, self.race
         lines = [
-            *zip(("f32", "int8"), (str(export.folder) for export in self.exports), strict=True),
+            *zip(("f32", self.second), (str(export.folder) for export in self.exports), strict=True),
             ("pictures", f"{found.pictures}, in which f32 finds {found.boxes} boxes"),
             ("matched", f"{len(found.changes)} at an IoU of 0.5 or more"),
             ("lost", _left(found.lost, found.boxes)),
@@ -80,32 +82,33 @@ class Differences:
             absolute = fmean(map(abs, found.changes))
             lines.append(("confidence", f"{fmean(found.changes):+.4f} on average, {absolute:.4f} either way"))
         rounds = f"{raced.slowest:.2f} to {raced.fastest:.2f} in {ROUNDS} rounds"
-        speed = f"int8 is {raced.wall:.2f} times as fast ({rounds}; {raced.processor:.2f} in processor time)"
-        lines.append(("speed", speed))
+        times = f"{raced.wall:.2f} times as fast ({rounds}; {raced.processor:.2f} in processor time)"
+        lines.append(("speed", f"{self.second} is {times}"))
         if self.scores is not None:
             first, second = self.scores
             labelled = f"{self.labelled} labelled pictures"
-            lines.append(("mAP50", f"f32 {first.map50:.4f}, int8 {second.map50:.4f} ({labelled})"))
-            lines.append(("mAP50-95", f"f32 {first.map50_95:.4f}, int8 {second.map50_95:.4f}"))
+            lines.append(("mAP50", f"f32 {first.map50:.4f}, {self.second} {second.map50:.4f} ({labelled})"))
+            lines.append(("mAP50-95", f"f32 {first.map50_95:.4f}, {self.second} {second.map50_95:.4f}"))
         return lines
 
 
-async def compare_model(settings: Settings, paths: Sequence[Path]) -> Differences:
-    """Let the f32 and the INT8 export look at the same pictures.
+async def compare_model(settings: Settings, precision: Precision, paths: Sequence[Path]) -> Differences:
+    """Let a model look at the same pictures at f32 and in another precision.
 
     Args:
         settings: `model`, `imgsz` and `data_dir` matter.
+        precision: the other one.
         paths: pictures, videos and folders of them.
 
     Raises:
-        Misconfigured: there is no INT8 export, or OpenVINO is not here.
+        Misconfigured: there is no INT8 export, the processor does not know bf16, or OpenVINO is not here.
         NoPictures: there is nothing to look at.
         WrongLabels: there are labels, but not of this model's classes.
     """
     tune_process()
     files = list_files(paths)
     weights = await find_weights(settings)
-    exports = await _both(weights, settings)
+    exports = await _both(weights, settings, precision)
     samples, notes = await read_samples(files, settings, most=COMPARED_PICTURES)
     # By shape, of which few graphs are kept: one after the other each is compiled once.
     samples.sort(key=lambda sample: jpeg_size(sample.jpeg))
@@ -114,7 +117,7 @@ async def compare_model(settings: Settings, paths: Sequence[Path]) -> Difference
     if labelled and not look_around().has_torch:
         notes.append("labels are left out: an average precision needs torch and Ultralytics")
         labelled = []
-    first, second = _looks(exports, settings)
+    first, second = _looks(exports, settings, precision)
     with ThreadPoolExecutor(THREADS) as threads:
         looks = partial(first, conf=CONF), partial(second, conf=CONF)
         agreement = _agreement(looks, pictures, threads)
@@ -123,25 +126,29 @@ async def compare_model(settings: Settings, paths: Sequence[Path]) -> Difference
         if labelled:
             findings = [_findings(each, labelled, threads) for each in (first, second)]
             scores = await _scores(findings, settings)
-    return Differences(exports, agreement, raced, scores, len(labelled), notes)
+    return Differences(precision, exports, agreement, raced, scores, len(labelled), notes)
 
 
-async def _both(weights: Weights, settings: Settings) -> tuple[Export, Export]:
+async def _both(weights: Weights, settings: Settings, precision: Precision) -> tuple[Export, Export]:
     here = look_around()
     if not here.has_openvino:
         raise Misconfigured("OpenVINO, which runs exports, is not installed: install kadr[inference-slim]")
     second = newest_export(find_exports(weights, settings, "int8"), here.versions)
-    if second is None:
+    if precision == "int8" and second is None:
         raise Misconfigured(f"the weights {weights.path} have no INT8 export: run `{EXPORT_INT8}`")
     older = None if here.has_torch else newest_export(find_exports(weights, settings, "f32"), here.versions)
-    return older or await load_export(weights, settings), second
+    first = older or await load_export(weights, settings)
+    return first, second if precision == "int8" and second is not None else first
 
 
-def _looks(exports: tuple[Export, Export], settings: Settings) -> tuple[Detect, Detect]:
-    from app.detection.graph import GraphModel  # noqa: PLC0415  # OpenVINO, of which was made sure just before
-
-    first, second = (GraphModel(export, settings.imgsz) for export in exports)
-    return first.detect_one, second.detect_one
+def _looks(exports: tuple[Export, Export], settings: Settings, precision: Precision) -> tuple[Detect, Detect]:
+    looks = []
+    for export, asked in zip(exports, ("f32", precision), strict=True):
+        graph = load_graph(export, settings.model_copy(update={"detector_precision": asked}))
+        if isinstance(graph, str):
+            raise Misconfigured(f"the export {export.folder} cannot be run in {asked}: {graph}")
+        looks.append(graph.detect_one)
+    return looks[0], looks[1]
 
 
 def _agreement(looks: tuple[Look, Look], pictures: Sequence[Pixels], threads: Executor) -> Agreement:

@@ -45,7 +45,8 @@ def export(
 ) -> None:
     """Export the weights for OpenVINO, unless that was done before.
 
-    An INT8 export is calibrated on your own pictures or frames of your own videos, 300 at most.
+    An INT8 export is calibrated on your own pictures or frames of your own videos, 300 at most. In bf16 the
+    f32 export is run.
     """
     from app.cli.models import export_model  # noqa: PLC0415  # see `info`
 
@@ -55,7 +56,7 @@ def export(
         raise typer.BadParameter(
             "--precision int8 needs --calibrate: your videos, pictures or folders of them"
         )
-    if wanted == "f32" and calibrate:
+    if wanted != "int8" and calibrate:
         raise typer.BadParameter("--calibrate is for --precision int8")
     with create_notes().status(f"Exporting at {wanted} …"):
         exported = asyncio.run(export_model(settings, wanted, calibrate or []))
@@ -70,16 +71,23 @@ def compare(
     ],
     *,
     model: Annotated[str | None, typer.Option(help="As for `export`.")] = None,
+    precision: Annotated[
+        Precision | None, typer.Option(help="int8 or bf16; else DETECTOR_PRECISION, else int8.")
+    ] = None,
 ) -> None:
-    """Show what INT8 changes, in boxes and in time: both exports look at the same pictures.
+    """Show what INT8 or bf16 changes, in boxes and in time: both look at the same pictures as f32.
 
     Where pictures have labels in YOLO's format (`images/…/a.jpg` beside `labels/…/a.txt`), how well both
     agree with them is said too.
     """
     from app.cli.differences import compare_model  # noqa: PLC0415  # see `info`
 
+    settings = _settings(model)
+    second = precision or settings.detector_precision
+    if precision == "f32":
+        raise typer.BadParameter("--precision f32 is what the others are compared with")
     with create_notes().status("Comparing …"):
-        differences = asyncio.run(compare_model(_settings(model), paths))
+        differences = asyncio.run(compare_model(settings, "int8" if second == "f32" else second, paths))
     _note(differences.notes)
     _print(differences.lines)
 

@@ -50,6 +50,7 @@ class Report:
         here: what is installed.
         exports: what was exported before.
         facts: what is known of the model; None where nothing here can tell.
+        bf16: whether it can be run so here.
         choice: who runs it; None where nobody can.
         refusal: why nobody can.
     """
@@ -59,6 +60,7 @@ class Report:
     here: Here
     exports: Exports
     facts: GraphFacts | None
+    bf16: str
     choice: Choice | None
     refusal: str
 
@@ -68,7 +70,9 @@ class Report:
             return "nothing: see below"
         on = {
             Way.OPENVINO: f"openvino {self.settings.detector_precision}",
-            Way.EXPORT_FIRST: "openvino f32, once the first worker has exported it",
+            Way.EXPORT_FIRST: (
+                f"openvino {self.settings.detector_precision}, once the first worker has exported it"
+            ),
             Way.ULTRALYTICS: f"ultralytics {'cuda f16' if self.here.has_gpu else 'cpu f32'}",
         }
         return f"{on[self.choice.way]}, because {self.choice.reason}"
@@ -90,6 +94,7 @@ class Report:
             ("runs on", self._backend),
             ("export", _export_line(self.choice.export if self.choice else None)),
             ("f32", _export_line(self.exports.exact or newest_export(self.exports.f32, self.here.versions))),
+            ("bf16", self.bf16),
             ("int8", _export_line(newest_export(self.exports.int8, self.here.versions), EXPORT_INT8)),
             ("GPU", "yes" if self.here.has_gpu else "none that torch can use"),
             ("installed", ", ".join(f"{name} {version}" for name, version in self.here.versions.items())),
@@ -119,7 +124,7 @@ async def export_model(settings: Settings, precision: Precision, paths: Sequence
     loaded = load_graph(export, settings)
     if isinstance(loaded, str):
         raise Misconfigured(f"the export {export.folder} is of no use here: {loaded}")
-    if precision == "f32":
+    if precision != "int8":  # in bf16 the same export is run
         return Exported(export, [])
     samples, notes = await read_samples(files, settings, most=CALIBRATION_PICTURES)
     if len(samples) < FEW_PICTURES:
@@ -145,7 +150,15 @@ async def report_model(settings: Settings) -> Report:
         choice, refusal = None, str(error)
     if choice is not None and choice.way is Way.EXPORT_FIRST and facts is not None and facts.no_graph:
         choice = Choice(Way.ULTRALYTICS, facts.no_graph)
-    return Report(settings, weights, here, exports, facts, choice, refusal)
+    return Report(settings, weights, here, exports, facts, _tell_bf16(here), choice, refusal)
+
+
+def _tell_bf16(here: Here) -> str:
+    if not here.has_openvino:
+        return "unknown: OpenVINO is not installed"
+    from app.detection.graph import knows_bf16  # noqa: PLC0415  # OpenVINO, of which was made sure just before
+
+    return "the f32 export can be run so" if knows_bf16() else "this processor does not know it"
 
 
 def _tried(choice: Choice, weights: Weights, settings: Settings, here: Here) -> Choice:

@@ -64,14 +64,14 @@ def choose(weights: Weights, settings: Settings, here: Here, exports: Exports) -
     Raises:
         Misconfigured: nobody can, or not in the precision that is asked for.
     """
-    is_int8 = settings.detector_precision == "int8"
+    precision = settings.detector_precision
     if here.has_gpu:
-        more = ", for which DETECTOR_PRECISION=int8 means nothing" if is_int8 else ""
+        more = f", for which DETECTOR_PRECISION={precision} means nothing" if precision != "f32" else ""
         return Choice(Way.ULTRALYTICS, f"there is a GPU{more}")
-    if is_int8:
+    if precision == "int8":
         return _choose_int8(weights, here, exports)
     if not here.has_openvino:
-        return _ultralytics(weights, here, "OpenVINO is not installed")
+        return without_graph(weights, settings, here, "OpenVINO is not installed")
     found = exports.exact
     if found is None and here.has_torch:
         return Choice(Way.EXPORT_FIRST, "there is no GPU")
@@ -82,25 +82,34 @@ def choose(weights: Weights, settings: Settings, here: Here, exports: Exports) -
             f"Ultralytics, which are not installed: {INSTALL}, or {EXPORT}"
         )
         raise Misconfigured(message)
-    return exported(found, weights, here)
+    return exported(found, weights, settings, here)
 
 
-def exported(export: Export, weights: Weights, here: Here) -> Choice:
-    """Decide who runs a model without a GPU, once its export is there."""
-    if export.facts.graph:
-        return Choice(Way.OPENVINO, "there is no GPU", export)
-    return _ultralytics(weights, here, export.facts.no_graph)
-
-
-def without_graph(weights: Weights, settings: Settings, here: Here, reason: str) -> Choice:
-    """Decide who runs a model whose export OpenVINO has refused.
+def exported(export: Export, weights: Weights, settings: Settings, here: Here) -> Choice:
+    """Decide who runs a model without a GPU, once its export is there.
 
     Raises:
         Misconfigured: nobody can, or not in the precision that is asked for.
     """
-    if settings.detector_precision == "int8":
-        raise Misconfigured(f"DETECTOR_PRECISION=int8 cannot be had for {weights.path}: {reason}")
-    return _ultralytics(weights, here, reason)
+    if export.facts.graph:
+        return Choice(Way.OPENVINO, "there is no GPU", export)
+    return without_graph(weights, settings, here, export.facts.no_graph)
+
+
+def without_graph(weights: Weights, settings: Settings, here: Here, reason: str) -> Choice:
+    """Decide who runs a model that OpenVINO does not run.
+
+    Raises:
+        Misconfigured: nobody can, or not in the precision that is asked for.
+    """
+    if settings.detector_precision != "f32":
+        asked = f"DETECTOR_PRECISION={settings.detector_precision}"
+        raise Misconfigured(f"{asked} cannot be had for {weights.path}: {reason}")
+    if not here.has_torch:
+        raise Misconfigured(
+            f"the weights {weights.path} cannot be run on OpenVINO ({reason}), nor without it: {INSTALL}"
+        )
+    return Choice(Way.ULTRALYTICS, reason)
 
 
 def _choose_int8(weights: Weights, here: Here, exports: Exports) -> Choice:
@@ -112,12 +121,3 @@ def _choose_int8(weights: Weights, here: Here, exports: Exports) -> Choice:
             f"DETECTOR_PRECISION=int8, but {weights.path} has no INT8 export: run `{EXPORT_INT8}`"
         )
     return Choice(Way.OPENVINO, "there is no GPU", found)
-
-
-def _ultralytics(weights: Weights, here: Here, reason: str) -> Choice:
-    if not here.has_torch:
-        message = (
-            f"the weights {weights.path} cannot be run on OpenVINO ({reason}), nor without it: {INSTALL}"
-        )
-        raise Misconfigured(message)
-    return Choice(Way.ULTRALYTICS, reason)

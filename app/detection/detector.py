@@ -80,7 +80,8 @@ def load_graph(export: Export, settings: Settings) -> OneByOne | str:
     except ImportError as error:
         return f"OpenVINO cannot be imported: {error}"
     try:
-        return graph.GraphModel(export, settings.imgsz)
+        floats: graph.Floats = "bf16" if settings.detector_precision == "bf16" else "f32"
+        return graph.GraphModel(export, settings.imgsz, floats)
     except graph.GraphUnusable as error:
         return str(error)
 
@@ -89,7 +90,7 @@ async def _opened(weights: Weights, settings: Settings, threads: Executor) -> De
     here = await asyncio.to_thread(look_around)
     choice = choose(weights, settings, here, Exports.of(weights, settings))
     if choice.way is Way.EXPORT_FIRST:
-        choice = exported(await make_export(weights, settings), weights, here)
+        choice = exported(await make_export(weights, settings), weights, settings, here)
     if choice.export is not None:
         _note_versions(choice.export, here)
         graph = await asyncio.to_thread(load_graph, choice.export, settings)

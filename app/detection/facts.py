@@ -20,7 +20,7 @@ class GraphFacts(msgspec.Struct, omit_defaults=True):
         end2end: whether it suppresses overlapping boxes itself.
         graph: path of the OpenVINO graph in its folder; empty when there is none.
         no_graph: why there is none.
-        precision: what the graph computes in.
+        precision: of the export, f32 or int8; one at f32 may also be run in bf16.
         made: when it was made, UTC, ISO 8601; empty if before this was noted.
         calibrated_on: how many pictures its calibration looked at; none at f32.
     """

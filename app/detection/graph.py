@@ -9,7 +9,7 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import openvino
@@ -25,20 +25,22 @@ REQUESTS: Final = 2
 SHAPES: Final = 8
 """Graphs kept; the one unused for longest goes. Compiling one takes 0.2 s, and each holds the weights."""
 
-CONFIGURATION: Final = {
-    # Left alone, OpenVINO picks bf16 on processors that know it: other boxes, and on one without AMX 1.56
-    # times slower than f32, though on another faster. What an INT8 graph leaves in floating point is no
-    # faster in bf16 (0.99 to 1.04 times, measured side by side), and pinned it gives the same boxes on
-    # every processor.
-    "INFERENCE_PRECISION_HINT": "f32",
-    "NUM_STREAMS": str(REQUESTS),
-}
+BF16: Final = "BF16"
+"""How OpenVINO names what a processor can do."""
 
 END_TO_END_COLUMNS: Final = 6
 """Left, top, right, bottom, score, class."""
 
 BOX_ROWS: Final = 4
 """Rows of a raw output before the scores of the classes."""
+
+Floats = Literal["f32", "bf16"]
+"""What a graph computes in where it computes in floating point.
+
+Always said. Left alone, OpenVINO picks bf16 on processors that know it: other boxes, and on one without AMX
+1.56 times slower than f32, though on another faster. What an INT8 graph leaves in floating point is no faster
+in bf16 (0.99 to 1.04 times, measured side by side), and in f32 it gives the same boxes on every processor.
+"""
 
 Shape = tuple[int, int]
 Requests = SimpleQueue[Any]
@@ -48,23 +50,31 @@ class GraphUnusable(KadrError):
     """OpenVINO cannot run this model here; the model may still be run another way."""
 
 
+def knows_bf16() -> bool:
+    """Say whether this processor computes in bf16."""
+    return BF16 in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 class GraphModel:
     """A model on OpenVINO; safe to use from several threads.
 
     Args:
         export: the exported model.
         imgsz: longest side of the canvas in pixels, rounded up to whole strides.
+        floats: what an f32 export computes in; an INT8 one does the rest of its work in f32 always.
 
     Raises:
-        GraphUnusable: OpenVINO cannot run it, or its output has a form we do not know.
+        GraphUnusable: OpenVINO cannot run it, or not so on this processor, or its output has a form we do not
+            know.
     """
 
-    def __init__(self, export: Export, imgsz: int) -> None:
-        self.backend = f"openvino {export.facts.precision}"
+    def __init__(self, export: Export, imgsz: int, floats: Floats = "f32") -> None:
+        is_f32 = export.facts.precision == "f32"
+        self.backend = f"openvino {floats if is_f32 else export.facts.precision}"
         self.names = tuple(export.facts.names)
         self._facts = export.facts
         self._size = canvas_size(imgsz, export.facts.stride)
-        self._graphs = Graphs(export.graph)
+        self._graphs = Graphs(export.graph, floats if is_f32 else "f32")
         try:
             self._graphs.check_form(classes=len(self.names), end2end=export.facts.end2end)
             # Frames of 16:9 are the most likely; and what fails, fails now.
@@ -111,10 +121,17 @@ class Graphs:
 
     Args:
         path: of the model that OpenVINO reads.
+        floats: what they compute in where they compute in floating point.
+
+    Raises:
+        GraphUnusable: this processor does not know it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, floats: Floats = "f32") -> None:
+        if floats == "bf16" and not knows_bf16():  # OpenVINO would take f32 without a word
+            raise GraphUnusable("this processor does not know bf16")
         self._path = path
+        self._configuration = {"INFERENCE_PRECISION_HINT": floats, "NUM_STREAMS": str(REQUESTS)}
         self._core = openvino.Core()
         self._kept: OrderedDict[Shape, Requests] = OrderedDict()
         self._lock = threading.Lock()
@@ -155,7 +172,7 @@ class Graphs:
         steps.input().model().set_layout(openvino.Layout("NCHW"))
         convert = steps.input().preprocess().convert_element_type(openvino.Type.f32)
         convert.convert_color(preprocess.ColorFormat.RGB).scale(255.0)
-        compiled = self._core.compile_model(steps.build(), "CPU", CONFIGURATION)
+        compiled = self._core.compile_model(steps.build(), "CPU", self._configuration)
         requests: Requests = SimpleQueue()
         for _ in range(REQUESTS):
             requests.put(compiled.create_infer_request())

@@ -127,7 +127,3 @@ def test_overlap_is_intersection_over_union() -> None:
     assert overlap((0, 0, 10, 10), (5, 0, 15, 10)) == pytest.approx(1 / 3)
     assert overlap((3, 3, 3, 3), (3, 3, 3, 3)) == 1.0
     assert overlap((3, 3, 3, 3), (4, 4, 4, 4)) == 0.0
-
-
-def test_the_graph_computes_in_f32_whatever_the_processor_prefers() -> None:
-    assert graph.CONFIGURATION["INFERENCE_PRECISION_HINT"] == "f32"

@@ -13,9 +13,7 @@ from app.cli.entry import run
 from app.detection import detector
 from app.detection.detector import open_detector
 from app.detection.export import find_exports
-from app.detection.facts import GraphFacts
 from app.detection.frames import ParallelDetector
-from app.detection.graph import CONFIGURATION
 from app.detection.installed import Here
 from app.detection.weights import find_weights
 from app.errors import EXIT_MISCONFIGURED, Misconfigured
@@ -182,7 +180,9 @@ def test_info_ends_as_a_worker_would(
     [
         (["export", "--precision", "int8"], 2, "needs --calibrate"),
         (["export", "--precision", "f32", "--calibrate", "x"], 2, "is for --precision int8"),
+        (["export", "--precision", "bf16", "--calibrate", "x"], 2, "is for --precision int8"),
         (["export", "--precision", "int4"], 2, "int4"),
+        (["compare", "x", "--precision", "f32"], 2, "is what the others are compared with"),
         (
             ["export", "--precision", "int8", "--calibrate", "/nowhere/at/all"],
             74,
@@ -199,8 +199,3 @@ def test_bad_input_is_one_line_and_an_exit_code(
     notes = capsys.readouterr().err
     assert re.fullmatch(r"kadr: .+\n", notes)
     assert said in notes
-
-
-def test_what_int8_leaves_in_floating_point_computes_in_f32_too() -> None:
-    assert CONFIGURATION["INFERENCE_PRECISION_HINT"] == "f32"
-    assert GraphFacts("detect", []).precision == "f32"

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import msgspec
 
+from app.settings import Precision
 from benchmarks.course import plan_turns
 from benchmarks.findings import (
     SIDES,
     Findings,
     MachineFacts,
     ParityFacts,
-    Precision,
     Run,
     Sample,
     Side,

@@ -39,8 +39,10 @@ def test_a_gpu_comes_first_whatever_was_exported() -> None:
     assert chosen(ALL, found, has_gpu=True) == Choice(Way.ULTRALYTICS, "there is a GPU")
 
 
-def test_on_a_gpu_it_is_said_that_int8_means_nothing() -> None:
-    assert "DETECTOR_PRECISION=int8 means nothing" in chosen(ALL, precision="int8", has_gpu=True).reason
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_on_a_gpu_it_is_said_that_another_precision_means_nothing(precision: Precision) -> None:
+    said = f"DETECTOR_PRECISION={precision} means nothing"
+    assert said in chosen(ALL, precision=precision, has_gpu=True).reason
 
 
 def test_without_an_export_one_is_made() -> None:
@@ -75,14 +77,30 @@ def test_int8_without_an_export_names_the_command_and_is_never_f32() -> None:
         chosen(ALL, Exports(export(), [export()], []), precision="int8")
 
 
-def test_int8_that_openvino_refuses_is_never_f32() -> None:
-    with pytest.raises(Misconfigured, match=r"cannot be had for .*: its output is odd"):
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_what_openvino_refuses_in_another_precision_is_never_f32(precision: Precision) -> None:
+    with pytest.raises(Misconfigured, match=rf"={precision} cannot be had for .*: its output is odd"):
         without_graph(
             WEIGHTS,
-            Settings(detector_precision="int8"),
+            Settings(detector_precision=precision),
             Here(has_gpu=False, versions=ALL),
             "its output is odd",
         )
+
+
+def test_bf16_runs_the_f32_export() -> None:
+    found = export()
+    assert chosen(SLIM, Exports(found, [found], []), precision="bf16").export == found
+    assert chosen(ALL, precision="bf16").way is Way.EXPORT_FIRST
+
+
+def test_bf16_is_never_what_ultralytics_runs() -> None:
+    torch = {name: version for name, version in ALL.items() if name != "openvino"}
+    with pytest.raises(Misconfigured, match=r"bf16 cannot be had for .*: OpenVINO is not installed"):
+        chosen(torch, precision="bf16")
+    without = export(graph="")
+    with pytest.raises(Misconfigured, match=r"bf16 cannot be had for .*: out of luck"):
+        exported(without, WEIGHTS, Settings(detector_precision="bf16"), Here(has_gpu=False, versions=ALL))
 
 
 def test_f32_that_openvino_refuses_runs_on_ultralytics() -> None:
@@ -92,9 +110,10 @@ def test_f32_that_openvino_refuses_runs_on_ultralytics() -> None:
 
 def test_a_model_without_a_graph_needs_torch() -> None:
     found = export(graph="")
-    assert exported(found, WEIGHTS, Here(has_gpu=False, versions=ALL)).reason == "out of luck"
+    settings = Settings()
+    assert exported(found, WEIGHTS, settings, Here(has_gpu=False, versions=ALL)).reason == "out of luck"
     with pytest.raises(Misconfigured, match="out of luck"):
-        exported(found, WEIGHTS, Here(has_gpu=False, versions=SLIM))
+        exported(found, WEIGHTS, settings, Here(has_gpu=False, versions=SLIM))
 
 
 def test_exports_of_the_installed_versions_come_before_newer_ones_of_others() -> None:
