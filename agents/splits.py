@@ -8,13 +8,13 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from agents.places import OpenSplit, free_places, who_makes_room
 from agents.waits import Waits
 from app.backpressure import Gate, Turn
 from app.clients.runner_records import Record, RunnerRecords
@@ -35,14 +35,14 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY: Final = 1.0
 """Seconds between two looks for splits that nobody works on."""
 
+LOOK_WHILE_CROWDED: Final = 0.1
+"""The same while a video waits that nobody has opened yet: the guest before it may leave at any moment."""
+
 RENEW_EVERY: Final = 2.0
 """Seconds: a cancelled video's child is gone this long after the record says so, at the latest."""
 
 TRIES: Final = 4
 """Children that may die on one video; a crash may be an accident, four are a property of the video."""
-
-PARK_AFTER: Final = 64
-"""Frames that a video has in any case before it makes room: a clip is done before that."""
 
 PAUSE: Final = 5.0
 """Seconds for which nobody takes up a split again for which the world was not ready; others go first."""
@@ -72,22 +72,6 @@ class Stopped(Exception):
     """The split is ours no longer; nothing more of it is published."""
 
 
-@dataclass
-class OpenSplit:
-    """A video that this process splits now.
-
-    Attributes:
-        got_further: set when the record says so: then no death is this video's fault any more.
-    """
-
-    record: Record
-    prefix: ConfirmedPrefix
-    task: asyncio.Task[None] | None = None
-    sent: int = 0
-    started: float = field(default_factory=time.monotonic)
-    got_further: asyncio.Event = field(default_factory=asyncio.Event)
-
-
 class Splits:
     """Claims splits and works on them.
 
@@ -103,7 +87,8 @@ class Splits:
         self._publisher = Publisher(
             {topic.name: worker.stream_topic(topic) for topic in (INFERENCE_TASKS, VIDEO_SPLITS)}
         )
-        self._wanted: asyncio.Queue[str] = asyncio.Queue()
+        self._wanted: asyncio.Queue[str | None] = asyncio.Queue()
+        self._is_crowded = False
         self._waits = Waits()
         self.open: dict[str, OpenSplit] = {}
 
@@ -140,14 +125,15 @@ class Splits:
                 await asyncio.wait(tasks)
 
     async def _next_wanted(self) -> str | None:
-        try:
-            return await asyncio.wait_for(self._wanted.get(), LOOK_EVERY)
-        except TimeoutError:
-            return None
+        # Not `wait_for`, which up to Python 3.11 loses a cancel that comes together with what it waits for.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_WHILE_CROWDED if self._is_crowded else LOOK_EVERY):
+                return await self._wanted.get()
+        return None
 
     async def _claim(self, first: str | None) -> None:
-        room = self._worker.settings.open_videos - len(self.open) or await self._make_room()
-        for record in await self._worker.clients.records.claim_splits(room, first=first):
+        free = await self._free()
+        for record in await self._worker.clients.records.claim_splits(free, first=first):
             if record.video_id in self.open:
                 continue  # our own lease ran out while we were frozen: the old task will notice
             split = OpenSplit(record, ConfirmedPrefix(0 if record.only else record.split_frames))
@@ -160,22 +146,27 @@ class Splits:
 
     def _close(self, video_id: str, _task: asyncio.Task[None]) -> None:
         self.open.pop(video_id, None)
+        self._wanted.put_nowait(None)  # whoever waits for the place need not wait any longer
 
-    async def _make_room(self) -> int:
-        """Park the video that has had the most frames, if one with far fewer waits; return the room made.
-
-        A parked video is decoded from its start again, up to where it was. It is parked only after it has
-        had twice as much as the one that waits, so each video is parked at doubling lengths, and all of
-        that together costs no more than decoding it once.
-        """
-        most = max(self.open.values(), key=_share)
-        least = await self._worker.clients.records.least_waiting()
-        if least is None or most.task is None or _share(most) < PARK_AFTER + 2 * least:
+    async def _free(self) -> int:
+        """Return how many videos may be opened now; park one where one that waits should go before it."""
+        places = self._worker.settings.videos_at_once
+        self._is_crowded = False
+        if (free := places - len(self.open)) > 0:
+            return free
+        waiting = await self._worker.clients.records.next_waiting()
+        if waiting is None:
             return 0
-        logger.info("split parked", extra={"video_id": most.record.video_id, "frames": _share(most)})
-        most.task.cancel()
-        await asyncio.wait([most.task])
-        return 1
+        self._is_crowded = waiting.is_unknown
+        if not (free := free_places(self.open.values(), places, waiting)):
+            parked = who_makes_room(self.open.values(), places, waiting)
+            if parked is not None and parked.task is not None:
+                fields = {"video_id": parked.record.video_id, "frames": parked.share}
+                logger.info("split parked", extra=fields)
+                parked.task.cancel()
+                await asyncio.wait([parked.task])
+                return 1
+        return free
 
     async def _work(self, split: OpenSplit) -> None:
         """Work on one video, whatever happens to it; never raises but when cancelled."""
@@ -218,7 +209,10 @@ class Splits:
         tries = _deaths_here(split) + deaths
         records = self._worker.clients.records
         after = timedelta(seconds=pause)
-        await _quietly(records.release_split(split.record, split.prefix.count, tries=tries, pause=after))
+        release = records.release_split(
+            split.record, split.prefix.count, tries=tries, expected=split.expected, pause=after
+        )
+        await _quietly(release)
 
     @asynccontextmanager
     async def _lease(self, split: OpenSplit) -> AsyncIterator[None]:
@@ -306,7 +300,8 @@ class Splits:
     async def _send_tasks(self, split: OpenSplit, decoding: Split, turn: Turn) -> None:
         stride = {STRIDE_HEADER: str(split.record.options.vid_stride).encode()}
         async for key, value, _index in decoding.frames():
-            await turn.admit(_share(split))
+            split.expected = decoding.expected
+            await turn.admit(split.rank)
             sent = await self._publisher.send(INFERENCE_TASKS, key=key, value=value, headers=stride)
             split.prefix.add(asyncio.ensure_future(sent))
             split.sent += 1
@@ -351,11 +346,6 @@ def ended_of(
         error=error or record.error,
         round=checks,
     )
-
-
-def _share(split: OpenSplit) -> int:
-    """Return how many frames of a video were sent, earlier ones included."""
-    return split.prefix.count + split.prefix.unconfirmed
 
 
 async def _first_of(waiting: Coroutine[Any, Any, Any], task: asyncio.Task[None]) -> None:

@@ -75,23 +75,23 @@ class Turn:
     """One video's way through the gate.
 
     Attributes:
-        share: frames that this video has had.
+        rank: what decides who is next, the least first.
         granted: frames that it may send without asking.
         called: what it waits for, when it has nothing left.
     """
 
     gate: "Gate"
-    share: int = 0
+    rank: int = 0
     granted: int = 0
     called: asyncio.Future[None] | None = None
 
-    async def admit(self, share: int) -> None:
+    async def admit(self, rank: int) -> None:
         """Return when one more frame may be sent.
 
         Args:
-            share: frames that this video has had; the smallest goes first.
+            rank: such as the number of frames that this video has had; the least goes first.
         """
-        self.share = share
+        self.rank = rank
         if not self.granted:
             await self.gate.wait(self)
         self.granted -= 1
@@ -130,7 +130,7 @@ class Gate:
             self._turns.remove(turn)
 
     async def wait(self, turn: Turn) -> None:
-        """Return when a video was granted at least one frame; the smallest share goes first."""
+        """Return when a video was granted at least one frame; the least rank goes first."""
         if self._room > 0 and not self._is_awaited:
             self._room -= 1
             turn.granted += 1
@@ -174,10 +174,10 @@ class Gate:
         return backlog
 
     def _grant(self, backlog: Backlog) -> None:
-        """Give out the room, the smallest share first, also to who still has some: it would fall behind."""
+        """Give out the room, the least rank first, also to who still has some: it would fall behind."""
         granted = sum(turn.granted for turn in self._turns)
         room = self._bound * backlog.workers - backlog.waiting - self.unconfirmed() - granted
-        for turn in sorted(self._turns, key=lambda turn: turn.share):
+        for turn in sorted(self._turns, key=lambda turn: turn.rank):
             more = max(0, min(room, BATCH - turn.granted))
             turn.granted += more
             room -= more

@@ -124,7 +124,8 @@ class _Health:
 
 async def _check(check: Check) -> str:
     try:
-        await asyncio.wait_for(check(), CHECK_WITHIN)
+        async with asyncio.timeout(CHECK_WITHIN):
+            await check()
     except (KadrError, TimeoutError) as error:
         return str(error) or "no answer in time"
     return "ok"

@@ -1,5 +1,6 @@
 """What an operator may change: one frozen object, read once from the environment and passed in."""
 
+import os
 import sys
 from datetime import timedelta
 from functools import cached_property
@@ -14,6 +15,9 @@ from app.errors import EXIT_MISCONFIGURED
 
 Precision: TypeAlias = Literal["f32", "bf16", "int8"]
 """How an exported model computes: as it was trained, or in integers of 8 bits after a calibration."""
+
+FEWEST_OPEN = 8
+"""Videos that are decoded in turns where there are fewer cores than that: no long one holds up the others."""
 
 DEFAULT_SECRETS = frozenset({"minioadmin", "password"})
 """Secrets that everybody knows; each one in use is a warning at start."""
@@ -74,7 +78,7 @@ class Settings(BaseSettings):
     tombstone_days: int = Field(default=14, ge=1)
 
     # Decoding
-    open_videos: int = Field(default=8, ge=1)
+    open_videos: int = Field(default=0, ge=0)
     split_lease: Duration = Field(default=_seconds(15), ge=_seconds(1))
     decoder_memory: int = Field(default=2 << 30, ge=256 << 20)
     decoder_stall: Duration = Field(default=_seconds(60), ge=_seconds(1))
@@ -107,6 +111,11 @@ class Settings(BaseSettings):
             if isinstance(value, str)
             else value
         )
+
+    @property
+    def videos_at_once(self) -> int:
+        """Videos that one runner decodes in turns: as many as it has cores, unless that is said."""
+        return self.open_videos or max(FEWEST_OPEN, len(os.sched_getaffinity(0)))
 
     @cached_property
     def default_secrets(self) -> tuple[str, ...]:

@@ -68,7 +68,8 @@ class Broker:
             Unavailable: it does not.
         """
         with _translated(self._presence):
-            await asyncio.wait_for(self._admin.describe_cluster(), REQUEST_TIMEOUT_MS / 1000)
+            async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
+                await self._admin.describe_cluster()
 
     async def ensure_topics(
         self, topics: Mapping[str, tuple[int, Mapping[str, str]]], *, replication_factor: int

@@ -30,7 +30,8 @@ SUSPECT: Final = 2
 OPEN: Final = {"$in": ["processing", "predictable"]}
 """States in which frames may be decoded: also when all had arrived, if rows were lost afterwards."""
 
-BY_SHARE: Final = [("split_frames", 1), ("created_at", 1)]
+BY_SHARE: Final = [("split_frames", 1), ("expected_frames", 1), ("created_at", 1)]
+"""Of those that have had nothing, those of which nothing is known come first: null is before numbers."""
 
 WRITTEN_ONLY: Final = ("output_s3", "ready_at")
 """Fields of a finished video that are there for people; nothing here reads them."""
@@ -41,6 +42,7 @@ class Record(Struct, frozen=True, rename={"video_id": "_id"}):
 
     Attributes:
         split_frames: sampled frames whose tasks the broker has confirmed, without a hole.
+        expected_frames: sampled frames that the video has according to its file, as far as is known.
         split_ended: whether every task of the video is on the broker.
         split_tries: how many decoding children were started for it and died by themselves.
         only: numbers of the frames that are to be decoded again; None means all.
@@ -59,6 +61,7 @@ class Record(Struct, frozen=True, rename={"video_id": "_id"}):
     total_frames: int | None = None
     received_frames: int = 0
     split_frames: int = 0
+    expected_frames: int | None = None
     split_ended: bool = False
     split_tries: int = 0
     split_owner: str | None = None
@@ -67,6 +70,11 @@ class Record(Struct, frozen=True, rename={"video_id": "_id"}):
     only: list[int] | None = None
     video: VideoFacts | None = None
     error: Failure | None = None
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nobody has opened the video yet, as far as is known."""
+        return not self.split_frames and self.expected_frames is None
 
     @property
     def is_suspect(self) -> bool:
@@ -120,6 +128,7 @@ class RunnerRecords:
             "total_frames": None,
             "received_frames": 0,
             "split_frames": 0,
+            "expected_frames": None,
             "split_ended": False,
             "split_tries": 0,
             "split_owner": None,
@@ -200,10 +209,10 @@ class RunnerRecords:
                     break
         return claimed
 
-    async def least_waiting(self) -> int | None:
-        """Return how many frames the next split to be claimed has had; None when none waits."""
+    async def next_waiting(self) -> Record | None:
+        """Return the next split to be claimed; None when none waits."""
         found = await self._documents.find(_waiting(datetime.now(UTC)), sort=BY_SHARE, limit=1)
-        return _record(found[0]).split_frames if found else None
+        return _record(found[0]) if found else None
 
     async def _claim(self, document: Document, now: datetime) -> Record | None:
         match = {
@@ -234,7 +243,13 @@ class RunnerRecords:
         return await self._documents.update(self._mine(record), {"$inc": {"split_tries": 1}})
 
     async def release_split(
-        self, record: Record, split_frames: int, *, tries: int, pause: timedelta = timedelta()
+        self,
+        record: Record,
+        split_frames: int,
+        *,
+        tries: int,
+        expected: int | None = None,
+        pause: timedelta = timedelta(),
     ) -> bool:
         """Give a split back, to be taken up from where it is.
 
@@ -242,12 +257,14 @@ class RunnerRecords:
             record: as it was claimed.
             split_frames: how far it is.
             tries: children that have died at this place.
+            expected: sampled frames that the video has according to its file.
             pause: for how long nobody is to take it up.
         """
         fields = {
             "split_owner": None,
             "split_lease_until": datetime.now(UTC) + pause,
             "split_frames": split_frames,
+            "expected_frames": record.expected_frames if expected is None else expected,
             "split_tries": tries,
         }
         return await self._documents.update(self._mine(record), {"$set": fields})

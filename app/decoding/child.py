@@ -4,13 +4,14 @@ import fcntl
 import os
 import sys
 from contextlib import suppress
-from typing import BinaryIO, Final
+from io import BufferedReader
+from typing import BinaryIO, Final, cast
 
 import cv2
 import msgspec
 
 from app.decoding.limits import confine, die_with, keep_heap
-from app.decoding.protocol import EXIT_MEMORY, Kind, read_order, write_record
+from app.decoding.protocol import EXIT_MEMORY, Kind, Order, read_order, write_record
 from app.decoding.splitting import Splitter
 from app.domain.messages import Failure
 from app.errors import Undecodable
@@ -31,16 +32,16 @@ def main(parent: int, niceness: int) -> None:
     cv2.setNumThreads(1)
     output = _claim_output()
     write_record(output, Kind.READY)
-    line = sys.stdin.buffer.readline()
+    orders = cast("BufferedReader", sys.stdin.buffer)
+    line = orders.readline()
     if line:
-        _carry_out(line, output)
+        _carry_out(read_order(line), orders, output)
 
 
-def _carry_out(line: bytes, output: BinaryIO) -> None:
-    order = read_order(line)
+def _carry_out(order: Order, orders: BufferedReader, output: BinaryIO) -> None:
     confine(order.limits)
     try:
-        facts = Splitter(order, output).split()
+        facts = Splitter(order, orders, output).split()
     except Undecodable as error:
         failure = Failure(error.code, error.reason)
         write_record(output, Kind.FAILED, value=msgspec.json.encode(failure))

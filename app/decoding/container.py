@@ -114,6 +114,10 @@ def create_clock(container: AvContainer, stream: AvStream) -> Clock:
 
 def declared_end(container: AvContainer, stream: AvStream) -> float | None:
     """Return the second at which the stream ends according to the file; None when it does not say."""
+    if container.format.name == "avi" and stream.frames:
+        # A tick of an AVI is a frame. Its `duration` is no witness: FFmpeg replaces it by what there is where
+        # a file is cut within a chunk's header.
+        return float(stream.frames * stream.time_base)
     if stream.duration is not None and stream.duration > 0:
         return float(((stream.start_time or 0) + stream.duration) * stream.time_base) - _origin(container)
     # The whole file's length says nothing of the pictures where there is sound, which may be longer.

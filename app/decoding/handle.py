@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, cast
 
 import app
-from app.decoding.protocol import EXIT_MEMORY, HEADER, Order, Record, read_header, write_order
+from app.decoding.protocol import EXIT_MEMORY, HEADER, TAKEN, Order, Record, read_header, write_order
 from app.domain.failures import failure
 from app.domain.messages import Failure
 from app.errors import Malformed, RetryLater
@@ -116,6 +116,11 @@ class Child:
         with suppress(ConnectionError):
             self._orders.write(write_order(order))
             await self._orders.drain()
+
+    def take(self) -> None:
+        """Let it go on: some more of its frames were taken."""
+        if not self._orders.is_closing():  # it has ended, and what it has written is still to be read
+            self._orders.write(TAKEN)
 
     async def read(self) -> Record:
         """Return its next record.

@@ -8,7 +8,16 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from app.decoding.handle import Child, DecoderCrashed
-from app.decoding.protocol import Job, Kind, Limits, Order, Record, frame_key, read_outcome
+from app.decoding.protocol import (
+    TAKEN_AT_ONCE,
+    Job,
+    Kind,
+    Limits,
+    Order,
+    Record,
+    frame_key,
+    read_outcome,
+)
 from app.domain.messages import Failure, VideoFacts
 from app.domain.sampling import frame_number
 from app.errors import Malformed
@@ -35,14 +44,18 @@ class Split:
 
     Attributes:
         outcome: the video's facts, or why it failed, once `frames` has ended; None before, and after `kill`.
+        expected: sampled frames that the video has according to its file; None until the first one has come,
+            or if that is silent. Files are wrong at times.
     """
 
     def __init__(self, child: Child, job: Job, stall: float) -> None:
         self.outcome: VideoFacts | Failure | None = None
+        self.expected: int | None = None
         self._child = child
         self._job = job
         self._stall = stall
         self._loop = asyncio.get_running_loop()
+        self._taken = 0
         self._asked_at: float | None = None
         self._was_silent = False
 
@@ -66,6 +79,11 @@ class Split:
         while (record := await self._next()) is not None:
             if record.kind is Kind.FRAME:
                 yield self._checked(record)
+                self._taken += 1
+                if self._taken % TAKEN_AT_ONCE == 0:
+                    self._child.take()
+            elif record.kind is Kind.OPENED:
+                self.expected = record.number
             elif record.kind in (Kind.FACTS, Kind.FAILED):
                 self.outcome = _outcome(record)
                 return

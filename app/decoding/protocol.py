@@ -1,8 +1,11 @@
 """What passes between the parent and the child that decodes one video.
 
 The parent writes one line of JSON, an `Order`. The child answers with records: a header of fixed size,
-then a key and a value. `ready` comes first, then frames (each one a finished message for the broker) and
-signs of life, at last exactly one `facts` or `failed`.
+then a key and a value. `ready` comes first, then `opened` if the file says how long the video is, then frames
+(each one a finished message for the broker) and signs of life, at last exactly one `facts` or `failed`.
+Meanwhile the parent writes a byte for every `TAKEN_AT_ONCE` frames that it has taken; the child waits when
+it is `WINDOW` frames ahead. The pipe alone holds hundreds of small pictures, which ten videos that are begun
+at the same time would all decode before anything else is done, and which a video that is parked throws away.
 """
 
 import struct
@@ -22,18 +25,28 @@ HEADER: Final = struct.Struct("<BQII")
 MAX_RECORD: Final = 64 << 20
 """Bytes of a key or value that the parent believes in: a JPEG of 4096x4096 noise as base64 takes 50 MB."""
 
+WINDOW: Final = 16
+"""Frames that a child may be ahead of its parent: two batches, one to be granted and one to be prepared."""
+
+TAKEN_AT_ONCE: Final = 8
+"""Frames that a byte from the parent stands for."""
+
+TAKEN: Final = b"+"
+"""What the parent writes for them."""
+
 EXIT_MEMORY: Final = 12
 """How a child ends that ran out of memory: errno's ENOMEM."""
 
 
 class Kind(IntEnum):
-    """What a record says. Its number is a frame's index, or the count of frames so far."""
+    """What a record says. Its number is a frame's index, or a count of frames."""
 
     READY = 0
     FRAME = 1
     ALIVE = 2
     FACTS = 3
     FAILED = 4
+    OPENED = 5
 
 
 class Limits(Struct, frozen=True):

@@ -132,6 +132,13 @@ class VideoReader:
             truncated=self._is_broken_off or short > tolerated,
         )
 
+    @property
+    def expected(self) -> int | None:
+        """How many frames are to be sampled according to the file; None as long as it has said nothing."""
+        if self._declared_end is None:
+            return None
+        return count_sampled(round(max(0.0, self._declared_end) * self._rate), self._stride)
+
     def sampled(self, start_index: int = 0, only: list[int] | None = None) -> Iterator[SampledFrame]:
         """Yield the sampled frames in order; a damaged part is left out where the decoder can go on.
 

@@ -4,6 +4,7 @@ import base64
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from io import BufferedReader
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO, Final
@@ -12,7 +13,7 @@ import msgspec
 
 from app.decoding.limits import extend_processor_time
 from app.decoding.picture import encode_jpeg, preprocess, shrink
-from app.decoding.protocol import Kind, Order, frame_key, write_record
+from app.decoding.protocol import TAKEN_AT_ONCE, WINDOW, Kind, Order, frame_key, write_record
 from app.decoding.reader import SampledFrame, VideoReader
 from app.domain.messages import VideoFacts
 
@@ -31,16 +32,20 @@ class Splitter:
 
     Args:
         order: what to do.
+        taken: where the parent says how many frames it has taken.
         output: where the records go.
     """
 
-    def __init__(self, order: Order, output: BinaryIO) -> None:
+    def __init__(self, order: Order, taken: BufferedReader, output: BinaryIO) -> None:
         self._order = order
+        self._taken = taken
+        self._ahead = 0
         self._output = output
         self._writing = Lock()
         self._interval = min(LIFE_SIGN_SECONDS, order.limits.stall / 4)
         self._written_at = time.monotonic()
         self._due = self._written_at
+        self._has_told_length = False
         job = order.job
         self._head = b'{"video_id":%s,"attempt":%d,"options":%s,"frame":' % (
             msgspec.json.encode(job.video_id),
@@ -61,12 +66,18 @@ class Splitter:
         waiting: deque[Future[None]] = deque()
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pictures") as pictures:
             for sample in reader.sampled(job.start_index, job.only):
+                self._tell_length(reader)
                 waiting.append(pictures.submit(self._write_frame, sample))
                 if len(waiting) > AHEAD:
                     waiting.popleft().result()
             for written in waiting:
                 written.result()
         return reader.facts
+
+    def _tell_length(self, reader: VideoReader) -> None:
+        if not self._has_told_length and reader.expected is not None:
+            self._write(Kind.OPENED, reader.expected)
+        self._has_told_length = True
 
     def _write_frame(self, sample: SampledFrame) -> None:
         image = encode_jpeg(shrink(preprocess(sample.picture()), self._order.longest))
@@ -81,6 +92,11 @@ class Splitter:
         )
         job = self._order.job
         self._write(Kind.FRAME, sample.index, frame_key(job.video_id, job.attempt, sample.number), value)
+        self._ahead += 1
+        while self._ahead >= WINDOW:
+            self._ahead -= TAKEN_AT_ONCE * (
+                len(self._taken.read1(WINDOW)) or WINDOW
+            )  # at its end nobody listens
 
     def _show_life(self, frames: int) -> None:
         now = time.monotonic()

@@ -5,13 +5,14 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from agents import places
 from agents import splits as splits_stage
+from agents.places import LONG
 from agents.splits import TRIES, Splits
 from app.backpressure import Backlog, Gate
 from app.clients.runner_records import Record
@@ -34,6 +35,7 @@ class Child:
 
     def __init__(self, job: Job, pool: "Pool") -> None:
         self.outcome: VideoFacts | Failure | None = None
+        self.expected = pool.expected.get(job.video_id)
         self._job, self._pool = job, pool
 
     async def frames(self) -> AsyncIterator[tuple[bytes, bytes, int]]:
@@ -58,6 +60,7 @@ class Pool:
         outcome: how decoding ends, if not well.
         jobs: what the children were told.
         hold_at: frames after which each child waits until it may go on.
+        expected: how many frames each video says it has.
     """
 
     def __init__(self) -> None:
@@ -68,6 +71,7 @@ class Pool:
         self.may_decode = asyncio.Event()
         self.may_decode.set()
         self.hold_at = 0
+        self.expected: dict[str, int] = {}
         self.open = 0
 
     @asynccontextmanager
@@ -179,13 +183,15 @@ async def test_a_video_whose_children_die_four_times_fails_with_how_they_died(ru
 async def test_a_runner_that_was_frozen_while_its_last_child_died_fails_no_video_of_another(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def lost(*_: object) -> bool:
-        return False
+    renew = runner.records.renew_split
 
+    async def lost_at_last(record: Record, split_frames: int) -> bool:
+        """Somebody else has claimed it since."""
+        return len(runner.pool.jobs) < TRIES and await renew(record, split_frames)
+
+    monkeypatch.setattr(runner.records, "renew_split", lost_at_last)
     runner.pool.crash_after = 0
     await runner.accept()
-    await until(lambda: len(runner.pool.jobs) == TRIES - 1)
-    monkeypatch.setattr(runner.records, "renew_split", lost)  # somebody else has claimed it since
     await until(lambda: len(runner.pool.jobs) == TRIES and not runner.splits.open)
     assert runner.ends == []
     assert (await runner.record()).status == "processing"
@@ -199,9 +205,9 @@ async def test_a_world_that_is_away_is_no_death_of_a_child(runner: Runner) -> No
     waits = [0]
     release = runner.records.release_split
 
-    async def count(record: Record, split_frames: int, *, tries: int, pause: timedelta = timedelta()) -> bool:
+    async def count(record: Record, split_frames: int, **more: object) -> bool:
         waits[0] += 1
-        return await release(record, split_frames, tries=tries, pause=pause)
+        return await release(record, split_frames, **more)  # type: ignore[arg-type]  # handed on
 
     runner.records.release_split = count  # type: ignore[method-assign]  # to count
     await until(lambda: waits[0] > TRIES)
@@ -273,10 +279,7 @@ async def test_a_stop_gives_the_split_back_and_counts_no_death(runner: Runner) -
     assert (await runner.record()).split_tries == 1
 
 
-async def test_a_short_video_does_not_wait_for_the_long_ones_that_fill_every_place(
-    runner: Runner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(splits_stage, "PARK_AFTER", 4)
+async def test_a_short_video_does_not_wait_for_the_long_ones_that_fill_every_place(runner: Runner) -> None:
     runner.worker.settings = Settings(open_videos=1)
     runner.pool.sampled, runner.pool.hold_at = 9, 5
     runner.pool.may_decode.clear()
@@ -286,28 +289,81 @@ async def test_a_short_video_does_not_wait_for_the_long_ones_that_fill_every_pla
     await runner.accept("short")
     await until(lambda: "short/1/20" in runner.frames)
 
-    assert not [key for key in runner.frames if key == "long/1/25"], "the long one gave way"
+    assert [job.video_id for job in runner.pool.jobs] == ["long", "short"]
     runner.pool.may_decode.set()
     await until(lambda: runner.ends == ["split"] * 2)
-    assert sorted(set(runner.frames)) == sorted(f"{v}/1/{5 * n}" for v in ("long", "short") for n in range(9))
+    assert sorted(runner.frames) == sorted(f"{v}/1/{5 * n}" for v in ("long", "short") for n in range(9))
 
 
-async def test_a_long_video_is_not_parked_for_one_that_has_had_nearly_as_much(
+async def test_of_long_videos_that_come_together_each_says_so_and_leaves_its_place_to_the_next(
+    runner: Runner, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "agents.splits")
+    runner.worker.settings = Settings(open_videos=1)
+    runner.pool.sampled, runner.pool.hold_at = 9, 2
+    runner.pool.may_decode.clear()
+    names = ["first", "second", "third"]
+    runner.pool.expected = dict.fromkeys(names, LONG)
+    await runner.accept("first")
+    await until(lambda: runner.pool.open == 1)
+    for name in ("second", "third"):
+        await runner.accept(name)
+        await until(lambda name=name: name in [job.video_id for job in runner.pool.jobs])  # type: ignore[misc]  # bound here
+
+    await runner.accept("short")
+    await until(lambda: "short/1/5" in runner.frames)
+
+    assert [job.video_id for job in runner.pool.jobs] == [*names, "short"]
+    parked = [record for record in caplog.records if record.getMessage() == "split parked"]
+    assert [record.__dict__["video_id"] for record in parked] == ["second", "third"]
+    assert sorted(runner.splits.open) == ["first", "short"]
+    runner.pool.may_decode.set()
+    await until(lambda: runner.ends == ["split"] * 4)
+    assert sorted(set(runner.frames)) == sorted(f"{v}/1/{5 * n}" for v in (*names, "short") for n in range(9))
+
+
+async def test_a_long_video_makes_room_for_one_that_has_had_far_less(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(splits_stage, "PARK_AFTER", 10)
+    monkeypatch.setattr(places, "PARK_AFTER", 4)
     runner.worker.settings = Settings(open_videos=1)
     runner.pool.sampled, runner.pool.hold_at = 9, 5
     runner.pool.may_decode.clear()
-    await runner.accept("first")
-    await until(lambda: len(runner.frames) == 5)
-    await runner.accept("second")
+    for name in ("first", "second", "third"):
+        await runner.accept(name)
+        await until(lambda name=name: f"{name}/1/20" in runner.frames)  # type: ignore[misc]  # bound here
 
-    assert await runner.splits._make_room() == 0
+    assert sorted(runner.splits.open) == ["second", "third"]
+    runner.pool.may_decode.set()
+    await until(lambda: runner.ends == ["split"] * 3)
+
+
+async def test_a_long_video_is_not_parked_for_one_that_has_had_nearly_as_much(runner: Runner) -> None:
+    runner.worker.settings = Settings(open_videos=1)
+    runner.pool.sampled, runner.pool.hold_at = 9, 5
+    runner.pool.may_decode.clear()
+    for name in ("first", "second"):
+        await runner.accept(name)
+        await until(lambda name=name: f"{name}/1/20" in runner.frames)  # type: ignore[misc]  # bound here
+    await runner.accept("third")
+
+    assert await runner.splits._free() == 0
 
     runner.pool.may_decode.set()
-    await until(lambda: runner.ends == ["split"] * 2)
-    assert [job.video_id for job in runner.pool.jobs] == ["first", "second"]
+    await until(lambda: runner.ends == ["split"] * 3)
+    assert [job.video_id for job in runner.pool.jobs] == ["first", "second", "third"]
+
+
+async def test_a_place_is_taken_as_soon_as_it_is_free(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splits_stage, "LOOK_EVERY", 60)
+    monkeypatch.setattr(splits_stage, "LOOK_WHILE_CROWDED", 60)
+    runner.worker.settings = Settings(open_videos=1)
+    names = [f"v{number}" for number in range(5)]
+    for name in names:
+        await runner.accept(name)
+    await until(lambda: runner.ends == ["split"] * 5)
 
 
 async def test_deaths_at_different_places_are_no_property_of_the_video(runner: Runner) -> None:
@@ -340,9 +396,9 @@ async def test_a_video_that_does_not_fit_on_the_disk_waits_and_the_others_go_on(
     releases = [0]
     release = runner.records.release_split
 
-    async def count(record: Record, split_frames: int, *, tries: int, pause: timedelta = timedelta()) -> bool:
+    async def count(record: Record, split_frames: int, **more: object) -> bool:
         releases[0] += 1
-        return await release(record, split_frames, tries=tries, pause=pause)
+        return await release(record, split_frames, **more)  # type: ignore[arg-type]  # handed on
 
     runner.records.release_split = count  # type: ignore[method-assign]  # to count
     await runner.accept("large", size=5000)

@@ -181,6 +181,28 @@ async def test_a_split_that_is_given_back_can_be_taken_at_once(open_as: Open) ->
     assert (taken.split_frames, taken.split_tries) == (4, 0)
 
 
+async def test_a_video_that_nobody_has_opened_goes_before_an_older_one_that_is_known_to_be_long(
+    records: RunnerRecords,
+) -> None:
+    await records.accept(asked("long"))
+    first = await records.next_waiting()
+    assert first is not None
+    assert first.is_unknown
+    split = await claimed(records, "long")
+    assert await records.release_split(split, 0, tries=0, expected=36_000)
+    await records.accept(asked("new"))
+
+    following = await records.next_waiting()
+    assert following is not None
+    assert (following.video_id, following.is_unknown) == ("new", True)
+    taken = await records.claim_splits(2)
+    assert [(each.video_id, each.is_unknown) for each in taken] == [("new", True), ("long", False)]
+    assert await records.release_split(taken[1], 0, tries=0), "what is known is not forgotten"
+    following = await records.next_waiting()
+    assert following is not None
+    assert following.expected_frames == 36_000
+
+
 async def test_a_split_that_has_ended_is_not_claimed_again(records: RunnerRecords) -> None:
     await records.accept(asked("a"))
     assert await records.end_split(await claimed(records), facts(3))

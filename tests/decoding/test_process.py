@@ -11,15 +11,17 @@ import time
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import uvloop
 
 from app.decoding import process
 from app.decoding.picture import encode_jpeg, preprocess, shrink
 from app.decoding.process import DecoderCrashed, DecodingPool, Split, open_decoding_pool
-from app.decoding.protocol import Job
+from app.decoding.protocol import WINDOW, Job
 from app.domain.messages import Failure, FrameSampled, Options, VideoFacts, decode, encode
 from app.settings import Settings
 from tests.support.clips import cut, grey, noise, write_clip, write_sound
@@ -87,6 +89,17 @@ async def test_each_frame_is_a_finished_message(pool: DecodingPool, clip: Path) 
     assert {task.options for task in tasks} == {Options(conf=0.5)}
     assert all(decode(encode(task), FrameSampled) == task for task in tasks)
     assert split.outcome == VideoFacts(160, 96, 25.0, 1.28, 32, 7)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("clip.mp4", 7), ("clip.h264", None)])
+async def test_a_child_tells_at_once_how_long_a_video_is_where_the_file_does(
+    pool: DecodingPool, tmp_path: Path, name: str, expected: int | None
+) -> None:
+    path = write_clip(tmp_path / name, frames=32)
+    async with pool.decode(job(path)) as split:
+        assert split.expected is None
+        async for _ in split.frames():
+            assert split.expected == expected
 
 
 async def test_a_picture_travels_as_it_was_prepared(pool: DecodingPool, tmp_path: Path) -> None:
@@ -175,6 +188,22 @@ async def test_a_parent_that_does_not_read_is_no_hang(pool: DecodingPool, large:
                 await pass_time(2.5 * STALL)
     assert count == 60
     assert isinstance(split.outcome, VideoFacts)
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_child_may_end_before_its_frames_are_taken(tmp_path: Path, loop: Callable[[], Any]) -> None:
+    path = write_clip(tmp_path / "short.mp4", frames=WINDOW - 1)
+
+    async def split_late() -> list[bytes]:
+        async with open_decoding_pool(Settings()) as pool, pool.decode(job(path, options=OPTIONS)) as split:
+            frames = split.frames()
+            keys = [(await anext(frames))[0]]
+            await wait_until(lambda: is_gone(split.pid))
+            return keys + [key async for key, _, _ in frames]
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        keys = runner.run(split_late())
+    assert keys == [b"video-1/3/%d" % number for number in range(WINDOW - 1)]
 
 
 async def test_a_parent_whose_loop_was_held_up_finds_no_hang(pool: DecodingPool, large: Path) -> None:

@@ -218,6 +218,18 @@ def test_a_file_that_breaks_off_gives_what_it_holds_and_says_so(tmp_path: Path, 
     assert facts.truncated == (suffix != "ts")
 
 
+def test_an_avi_may_break_off_anywhere(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "whole.avi", frames=50, size=(320, 240)).read_bytes()
+    clip = tmp_path / "clip.avi"
+    start = len(whole) // 2
+    unseen = []
+    for end in range(start, start + 1200, 5):  # some chunks with their headers
+        clip.write_bytes(whole[:end])
+        if not read(clip).facts.truncated:
+            unseen.append(end)
+    assert unseen == []
+
+
 def test_a_whole_file_is_not_called_truncated(tmp_path: Path) -> None:
     for name in ("clip.mp4", "clip.mkv", "clip.avi", "clip.ts", "clip.flv"):
         assert not read(write_clip(tmp_path / name, frames=50)).facts.truncated

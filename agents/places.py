@@ -1,0 +1,93 @@
+"""Which videos a runner has open, and which of them makes room for one that waits.
+
+There are so many places, and one for a guest: a video of which nobody knows yet how long it is. A short one
+is done there while the long ones go on. A long one leaves as soon as it has said so and the next one waits,
+so that of any number of videos that come together each has said it before long.
+"""
+
+import asyncio
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Final
+
+from app.clients.runner_records import Record
+from app.publishing import ConfirmedPrefix
+
+PARK_AFTER: Final = 64
+"""Frames that a video has in any case before it makes room: most clips are done before that."""
+
+LONG: Final = 8 * PARK_AFTER
+"""Sampled frames from which a video is long: 100 s of 25 frames/s at the default stride."""
+
+
+@dataclass(eq=False)
+class OpenSplit:
+    """A video that this process splits now.
+
+    Attributes:
+        record: as it was claimed.
+        prefix: how many of its tasks the broker has confirmed.
+        task: who works on it.
+        sent: tasks that were sent since it was claimed.
+        expected: sampled frames that it has according to its file; None as long as that has said nothing.
+        got_further: set when the record says so: then no death is this video's fault any more.
+    """
+
+    record: Record
+    prefix: ConfirmedPrefix
+    task: asyncio.Task[None] | None = None
+    sent: int = 0
+    expected: int | None = None
+    started: float = field(default_factory=time.monotonic)
+    got_further: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def share(self) -> int:
+        """How many frames of the video were sent, earlier ones included."""
+        return self.prefix.count + self.prefix.unconfirmed
+
+    @property
+    def is_long(self) -> bool:
+        """Whether its file says so."""
+        return self.expected is not None and self.expected >= LONG
+
+    @property
+    def rank(self) -> int:
+        """What decides who is next, the least first: its share, and of a long one so much more.
+
+        So the first frames of a clip do not take turns with those of long videos that came together with it.
+        """
+        return self.share + (LONG if self.is_long else 0)
+
+
+def free_places(splits: Collection[OpenSplit], places: int, waiting: Record) -> int:
+    """Return how many more videos may be opened.
+
+    Args:
+        splits: that are open.
+        places: how many may be, without the guest.
+        waiting: the next of the videos that wait.
+    """
+    free = places - len(splits)
+    return 1 if free == 0 and waiting.is_unknown else max(0, free)
+
+
+def who_makes_room(splits: Collection[OpenSplit], places: int, waiting: Record) -> OpenSplit | None:
+    """Return the video to park for the next one that waits, if there is one.
+
+    A parked video is decoded from its start again, up to where it was. A guest that is long has hardly
+    begun. Of the others it is the one that has had the most frames, and only if that is twice as much as
+    the one that waits, and some more: so each video is parked at doubling lengths, and all of that together
+    costs no more than decoding it once.
+
+    Args:
+        splits: that are open.
+        places: how many may be, without the guest.
+        waiting: the next of the videos that wait.
+    """
+    guest = max(splits, key=lambda split: split.started)
+    if len(splits) > places and waiting.is_unknown and guest.is_long:
+        return guest
+    most = max(splits, key=lambda split: split.share)
+    return most if most.share >= PARK_AFTER + 2 * waiting.split_frames else None

@@ -1,0 +1,62 @@
+"""How far a child runs ahead of its parent."""
+
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from threading import Event
+
+from app.decoding.protocol import HEADER, TAKEN, TAKEN_AT_ONCE, WINDOW, Job, Kind, Limits, Order, read_header
+from app.decoding.splitting import Splitter
+from app.domain.messages import Options, VideoFacts
+from tests.support.clips import grey, write_clip
+
+LIMITS = Limits(pixels=1 << 20, frames=1000, seconds=100, memory=1 << 30, stall=60)
+
+
+def frames_in(output: BytesIO) -> int:
+    data, position, frames = output.getvalue(), 0, 0
+    while position < len(data):
+        kind, _, key, value = read_header(data[position : position + HEADER.size])
+        frames += kind is Kind.FRAME
+        position += HEADER.size + key + value
+    return frames
+
+
+def settled(output: BytesIO, frames: int) -> int:
+    """Wait for so many frames, then a little longer; return how many there are."""
+    end = time.monotonic() + 20
+    while frames_in(output) < frames and time.monotonic() < end:
+        time.sleep(0.01)
+    Event().wait(0.2)
+    return frames_in(output)
+
+
+@contextmanager
+def splitting(path: Path) -> Iterator[tuple[int, BytesIO, Future[VideoFacts]]]:
+    """Split a video in a thread; give where to say what was taken, and what was written."""
+    reading, writing = os.pipe()
+    output = BytesIO()
+    order = Order(Job("v", 1, str(path), Options(vid_stride=1)), 640, LIMITS)
+    with os.fdopen(reading, "rb") as taken, ThreadPoolExecutor(1) as threads:
+        split = threads.submit(Splitter(order, taken, output).split)
+        try:
+            yield writing, output, split
+        finally:
+            os.close(writing)
+
+
+def test_a_child_waits_when_it_is_a_window_ahead(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "many.mp4", frames=100, picture=grey)
+    with splitting(path) as (taken, output, split):
+        assert settled(output, WINDOW) == WINDOW
+        os.write(taken, TAKEN)
+        assert settled(output, WINDOW + TAKEN_AT_ONCE) == WINDOW + TAKEN_AT_ONCE
+        os.write(taken, 2 * TAKEN)
+        assert settled(output, WINDOW + 3 * TAKEN_AT_ONCE) == WINDOW + 3 * TAKEN_AT_ONCE
+        assert not split.done()
+    assert split.result().frames == 100, "a parent that is gone is waited for no longer"
+    assert frames_in(output) == 100
