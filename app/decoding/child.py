@@ -19,6 +19,9 @@ from app.errors import Undecodable
 PIPE_BYTES: Final = 1 << 20
 """What an unprivileged process may ask for (Linux, `/proc/sys/fs/pipe-max-size`): about eight pictures."""
 
+BUFFER_BYTES: Final = 2 << 20
+"""Room for pictures that go to the parent together."""
+
 
 def main(parent: int, niceness: int) -> None:
     """Say that we are ready, wait for the order, and carry it out."""
@@ -57,7 +60,7 @@ def _carry_out(order: Order, orders: BufferedReader, output: BinaryIO) -> None:
 
 def _claim_output() -> BinaryIO:
     """Return the pipe to the parent; whatever else is printed goes to the log."""
-    output = os.fdopen(os.dup(1), "wb")
+    output = os.fdopen(os.dup(1), "wb", buffering=BUFFER_BYTES)
     os.dup2(2, 1)
     with suppress(OSError):  # a smaller pipe is only slower
         fcntl.fcntl(output, fcntl.F_SETPIPE_SZ, PIPE_BYTES)

@@ -113,13 +113,29 @@ def read_order(line: bytes) -> Order:
 
 
 def write_record(
-    stream: BinaryIO, kind: Kind, number: int = 0, *, key: bytes = b"", value: bytes = b""
+    stream: BinaryIO,
+    kind: Kind,
+    number: int = 0,
+    *,
+    key: bytes = b"",
+    value: bytes = b"",
+    flush: bool = True,
 ) -> None:
-    """Write one record and flush; blocks while the parent does not read."""
+    """Write one record; blocks while the parent does not read.
+
+    Args:
+        stream: where to.
+        kind: what it says.
+        number: see `Kind`.
+        key: of a message.
+        value: of a message, or an outcome.
+        flush: whether the parent is to have it, and all before it, now.
+    """
     stream.write(HEADER.pack(kind, number, len(key), len(value)))
     stream.write(key)
     stream.write(value)
-    stream.flush()
+    if flush:
+        stream.flush()
 
 
 def read_header(header: bytes) -> tuple[Kind, int, int, int]:

@@ -20,6 +20,16 @@ from app.domain.messages import VideoFacts
 AHEAD: Final = 3
 """Decoded frames that may wait for their picture work: enough to level out, 160 MB at 8K."""
 
+ALONE: Final = 8
+"""Frames at the beginning of which each is handed over at once, so that a model that is idle has work."""
+
+TOGETHER: Final = 8
+"""Frames that are handed over together after that: what inference takes at once by default."""
+
+HOLD_SECONDS: Final = 0.25
+"""How long a frame waits for the others, so that few requests carry many frames. In clips, which no bound
+slows down, each frame would otherwise be a request to Kafka of its own, which costs that a millisecond."""
+
 LIFE_SIGN_SECONDS: Final = 1.0
 """How long the child may be silent at most, while it gets on."""
 
@@ -46,6 +56,9 @@ class Splitter:
         self._written_at = time.monotonic()
         self._due = self._written_at
         self._has_told_length = False
+        self._written = 0
+        self._held = 0
+        self._held_since = 0.0
         job = order.job
         self._head = b'{"video_id":%s,"attempt":%d,"options":%s,"frame":' % (
             msgspec.json.encode(job.video_id),
@@ -91,12 +104,26 @@ class Splitter:
             base64.b64encode(image),
         )
         job = self._order.job
-        self._write(Kind.FRAME, sample.index, frame_key(job.video_id, job.attempt, sample.number), value)
+        key = frame_key(job.video_id, job.attempt, sample.number)
         self._ahead += 1
+        flush = self._is_due() or self._ahead >= WINDOW
+        self._write(Kind.FRAME, sample.index, key, value, flush=flush)
         while self._ahead >= WINDOW:
             self._ahead -= TAKEN_AT_ONCE * (
                 len(self._taken.read1(WINDOW)) or WINDOW
             )  # at its end nobody listens
+
+    def _is_due(self) -> bool:
+        """Count one more frame; say whether it is to be handed over now, with those that were held back."""
+        now = time.monotonic()
+        self._written += 1
+        self._held += 1
+        if self._held == 1:
+            self._held_since = now
+        is_due = self._written <= ALONE or self._held >= TOGETHER or now - self._held_since >= HOLD_SECONDS
+        if is_due:
+            self._held = 0
+        return is_due
 
     def _show_life(self, frames: int) -> None:
         now = time.monotonic()
@@ -107,7 +134,9 @@ class Splitter:
         if now - self._written_at >= self._interval:
             self._write(Kind.ALIVE, frames)
 
-    def _write(self, kind: Kind, number: int, key: bytes = b"", value: bytes = b"") -> None:
+    def _write(
+        self, kind: Kind, number: int, key: bytes = b"", value: bytes = b"", *, flush: bool = True
+    ) -> None:
         with self._writing:
-            write_record(self._output, kind, number, key=key, value=value)
+            write_record(self._output, kind, number, key=key, value=value, flush=flush)
             self._written_at = time.monotonic()

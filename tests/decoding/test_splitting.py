@@ -1,4 +1,4 @@
-"""How far a child runs ahead of its parent."""
+"""How far a child runs ahead of its parent, and what it hands over together."""
 
 import os
 import time
@@ -9,6 +9,9 @@ from io import BytesIO
 from pathlib import Path
 from threading import Event
 
+import pytest
+
+from app.decoding import splitting as splitting_module
 from app.decoding.protocol import HEADER, TAKEN, TAKEN_AT_ONCE, WINDOW, Job, Kind, Limits, Order, read_header
 from app.decoding.splitting import Splitter
 from app.domain.messages import Options, VideoFacts
@@ -35,11 +38,22 @@ def settled(output: BytesIO, frames: int) -> int:
     return frames_in(output)
 
 
+class Output(BytesIO):
+    """Keeps what is written, and how many frames there were each time that they were handed over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.handed_over: list[int] = []
+
+    def flush(self) -> None:
+        self.handed_over.append(frames_in(self))
+
+
 @contextmanager
-def splitting(path: Path) -> Iterator[tuple[int, BytesIO, Future[VideoFacts]]]:
+def splitting(path: Path) -> Iterator[tuple[int, Output, Future[VideoFacts]]]:
     """Split a video in a thread; give where to say what was taken, and what was written."""
     reading, writing = os.pipe()
-    output = BytesIO()
+    output = Output()
     order = Order(Job("v", 1, str(path), Options(vid_stride=1)), 640, LIMITS)
     with os.fdopen(reading, "rb") as taken, ThreadPoolExecutor(1) as threads:
         split = threads.submit(Splitter(order, taken, output).split)
@@ -60,3 +74,19 @@ def test_a_child_waits_when_it_is_a_window_ahead(tmp_path: Path) -> None:
         assert not split.done()
     assert split.result().frames == 100, "a parent that is gone is waited for no longer"
     assert frames_in(output) == 100
+
+
+@pytest.mark.parametrize(
+    ("hold", "handed_over"),
+    [(60.0, [0, *range(1, 9), 16]), (0.0, list(range(17)))],
+    ids=["in time", "too slow to wait for others"],
+)
+def test_the_first_frames_are_handed_over_alone_and_others_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hold: float, handed_over: list[int]
+) -> None:
+    monkeypatch.setattr(splitting_module, "HOLD_SECONDS", hold)
+    path = write_clip(tmp_path / "many.mp4", frames=50, picture=grey)
+    with splitting(path) as (taken, output, _):
+        assert settled(output, WINDOW) == WINDOW
+        assert output.handed_over == handed_over
+        os.write(taken, 9 * TAKEN)

@@ -21,7 +21,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 def test_a_child_does_its_job_each_time_it_is_told_to_and_says_what_it_took(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", frames=32, b_frames=2)
-    orders = [Order(str(clip), 160, 96), Order(str(clip), 160, 96, frames=3)]
+    orders = [Order(str(clip), 160, 96)] * 20 + [Order(str(clip), 160, 96, frames=3)]
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.child", "decode", "."],
@@ -32,10 +32,11 @@ def test_a_child_does_its_job_each_time_it_is_told_to_and_says_what_it_took(tmp_
     )
     ready, *answers = [msgspec.json.decode(line, type=Answer) for line in done.stdout.splitlines()]
     assert ready.frames == 0
-    assert [answer.frames for answer in answers] == [7, 3]
+    assert [answer.frames for answer in answers] == [7] * 20 + [3]
     for answer in answers:
         assert began < answer.began < answer.ended < time.monotonic()
-        assert answer.cpu > 0
+    # Of all together: where the kernel counts in ticks, one that falls between two of them took nothing.
+    assert sum(answer.cpu for answer in answers) > 0
 
 
 def test_the_same_video_is_drawn_each_time_and_half_of_its_pictures_can_be_skipped(tmp_path: Path) -> None:
