@@ -14,7 +14,7 @@ from app.domain.sentences import Language
 from app.errors import EXIT_MISCONFIGURED
 
 Precision: TypeAlias = Literal["f32", "bf16", "int8"]
-"""How an exported model computes: as it was trained, or in integers of 8 bits after a calibration."""
+"""How a model computes: as it was trained, rounded to bf16, or in integers of 8 bits after a calibration."""
 
 FEWEST_OPEN = 8
 """Videos that are decoded in turns where there are fewer cores than that: no long one holds up the others."""

@@ -83,11 +83,11 @@ def compare(
     from app.cli.differences import compare_model  # noqa: PLC0415  # see `info`
 
     settings = _settings(model)
-    second = precision or settings.detector_precision
     if precision == "f32":
         raise typer.BadParameter("--precision f32 is what the others are compared with")
+    by_setting = "int8" if settings.detector_precision == "f32" else settings.detector_precision
     with create_notes().status("Comparing …"):
-        differences = asyncio.run(compare_model(settings, "int8" if second == "f32" else second, paths))
+        differences = asyncio.run(compare_model(settings, precision or by_setting, paths))
     _note(differences.notes)
     _print(differences.lines)
 

@@ -13,7 +13,7 @@ import msgspec
 
 from app.decoding.limits import extend_processor_time
 from app.decoding.picture import encode_jpeg, preprocess, shrink
-from app.decoding.protocol import TAKEN_AT_ONCE, WINDOW, Kind, Order, frame_key, write_record
+from app.decoding.protocol import TAKEN, TAKEN_AT_ONCE, WINDOW, Kind, Order, frame_key, write_record
 from app.decoding.reader import SampledFrame, VideoReader
 from app.domain.messages import VideoFacts
 
@@ -105,22 +105,25 @@ class Splitter:
         )
         job = self._order.job
         key = frame_key(job.video_id, job.attempt, sample.number)
-        self._ahead += 1
-        flush = self._is_due() or self._ahead >= WINDOW
-        self._write(Kind.FRAME, sample.index, key, value, flush=flush)
+        self._write(Kind.FRAME, sample.index, key, value, flush=self._is_due())
         while self._ahead >= WINDOW:
-            self._ahead -= TAKEN_AT_ONCE * (
-                len(self._taken.read1(WINDOW)) or WINDOW
-            )  # at its end nobody listens
+            taken = self._taken.read1(WINDOW) or TAKEN * WINDOW  # at its end nobody listens: on to our own
+            self._ahead -= TAKEN_AT_ONCE * len(taken)
 
     def _is_due(self) -> bool:
         """Count one more frame; say whether it is to be handed over now, with those that were held back."""
         now = time.monotonic()
         self._written += 1
+        self._ahead += 1
         self._held += 1
         if self._held == 1:
             self._held_since = now
-        is_due = self._written <= ALONE or self._held >= TOGETHER or now - self._held_since >= HOLD_SECONDS
+        is_due = (
+            self._written <= ALONE
+            or self._ahead >= WINDOW
+            or self._held >= TOGETHER
+            or now - self._held_since >= HOLD_SECONDS
+        )
         if is_due:
             self._held = 0
         return is_due
