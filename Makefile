@@ -2,7 +2,7 @@
 # Needs python3 (3.11 to 3.13) and make; everything else is installed below this folder.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock format lint test faults bench demo up down train
+.PHONY: help setup lock format lint test audit sbom faults fuzz bench demo up down train
 
 # uv comes from the package index and from nowhere else that this machine's pip may have been told about.
 unexport PIP_FIND_LINKS
@@ -27,11 +27,13 @@ setup: .venv/ready ## install everything into .venv (again when the lock has cha
 lock: $(UV) ## write the locks anew from pyproject.toml
 	@$(require_python)
 	$(UV) pip compile pyproject.toml --all-extras $(LOCK) -o requirements.lock
-	$(UV) pip compile pyproject.toml --constraints requirements.lock $(LOCK) -o deploy/requirements-base.lock
-	$(UV) pip compile pyproject.toml --extra quantize --constraints requirements.lock $(LOCK) \
+	$(UV) pip compile pyproject.toml --extra tracing --constraints requirements.lock $(LOCK) \
+		-o deploy/requirements-base.lock
+	$(UV) pip compile pyproject.toml --extra quantize --extra tracing --constraints requirements.lock $(LOCK) \
 		-o deploy/requirements-inference.lock
-	$(UV) pip compile pyproject.toml --extra inference-slim --constraints requirements.lock $(LOCK) \
+	$(UV) pip compile pyproject.toml --extra inference-slim --extra tracing --constraints requirements.lock $(LOCK) \
 		-o deploy/requirements-inference-slim.lock
+	$(UV) pip compile --group audit $(LOCK) -o deploy/requirements-audit.lock
 	@"$(PYTHON)" -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], "editables", sep="\n")' \
 		| $(UV) pip compile - --constraints requirements.lock $(LOCK) --custom-compile-command "make lock" \
 		-o deploy/requirements-build.lock
@@ -46,11 +48,25 @@ lint: setup ## style, types and the rules of who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: setup ## run the tests on servers of their own, beside a running stack; ARGS="-k name" chooses
-	$(BIN)/python -m pytest $(ARGS)
+test: setup ## run the tests on servers of their own, beside a running stack: make test [WORKERS= ARGS="-k name"]
+	$(BIN)/python -m pytest $(or $(ARGS),-n $(or $(WORKERS),2) --dist loadfile)
+
+audit: .audit/ready ## ask a public database whether a hole is known in what is locked
+	@said=$$(.audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
+		$(foreach lock,requirements.lock $(wildcard deploy/*.lock),-r $(lock)) 2>&1); case "$$?:$$said" in \
+		0:*) echo "$$said" ;; \
+		*"Found "*" known vulnerabilit"*) echo "$$said"; exit 1 ;; \
+		*) echo "make audit: the database could not be asked, so nothing is known: $$(echo "$$said" | tail -1)" >&2; exit 69 ;; \
+	esac
+
+sbom: setup .audit/ready ## write what is installed into sbom.json (CycloneDX)
+	.audit/bin/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-reproducible -o sbom.json
 
 faults: setup ## kill, stop and cut off everything, and check what came of it: make faults [SEED= ROUNDS= ONLY=]
 	$(BIN)/python -m tests.faults --seed $(or $(SEED),1) --rounds $(or $(ROUNDS),1) $(if $(ONLY),--only "$(ONLY)")
+
+fuzz: setup ## give damaged videos to decoding children for a while: make fuzz [MINUTES= SEED= ARGS=--help]
+	$(BIN)/python -m tests.hostile.fuzz --minutes $(or $(MINUTES),10) --seed $(or $(SEED),1) $(ARGS)
 
 bench: setup ## measure Kadr beside Ultralytics and the bare machine: make bench [VIDEOS= REPEATS= ARGS=--help]
 	$(BIN)/python -m benchmarks $(if $(VIDEOS),--videos $(VIDEOS)) $(if $(REPEATS),--repeats $(REPEATS)) $(ARGS)
@@ -72,6 +88,12 @@ train: setup ## train the demo model anew, on synthetic pictures
 	@test -x $(BIN)/python || $(UV) venv --quiet --python "$(PYTHON)" .venv
 	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+.audit/ready: deploy/requirements-audit.lock | $(UV)
+	@$(require_python)
+	@test -x .audit/bin/python || $(UV) venv --quiet --python "$(PYTHON)" .audit
+	$(UV) pip sync --quiet --python .audit/bin/python --require-hashes $<
 	@touch $@
 
 # Some distributions split venv from Python; pip alone is enough there.

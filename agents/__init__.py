@@ -14,6 +14,9 @@ stage                   takes                                gives
 `s3_outbox`             `video_results`                      the result in S3
 ======================  ===================================  ====================================
 
+Beside them: `places`, which videos a runner has open; `waits`, which of them wait for the world; `progress`,
+how far a video is; `split_ends`, how its split ended, as a message; `gauges`, how much waits, for Prometheus.
+
 `gap_filler` is in the module `frame_splitter`, `split_recorder` in `result_aggregator`: each pair works on
 the same state. The last two of these announce a video that is complete on `video_results`, and what is
 missing on `video_gaps`. Each module attaches its stage to the worker of its role; `app.roles` says which

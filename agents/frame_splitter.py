@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agents.splits import SplitClients, Splits, ended_of
-from app.clients.runner_records import Record
+from agents.split_ends import end_of, ended_of
+from agents.splits import SplitClients, Splits
 from app.delivery import Delivered, Route
 from app.domain.failures import failure, refusal
-from app.domain.messages import Failure, FramesMissing, SplitEnded, VideoAsked, decode
+from app.domain.messages import FramesMissing, VideoAsked, decode
+from app.domain.records import Record
 from app.errors import Malformed, Rejected
 from app.failpoints import failpoint
 from app.publishing import Publisher
@@ -65,18 +66,22 @@ class Intake:
             self.splits.look_at(record.video_id)
 
     async def _cancel(self, asked: VideoAsked) -> None:
-        cancelled = failure("cancelled")
-        await self.worker.clients.records.withdraw(asked, "cancelled", cancelled)
+        """Stop a video; one that was tried again since, or deleted, goes on as it is."""
+        cancelled, records = failure("cancelled"), self.worker.clients.records
+        await records.withdraw(asked, "cancelled", cancelled)
+        record = await records.get(asked.video_id)
+        if record is None or (record.attempt, record.status) != (asked.attempt, "cancelled"):
+            return
+        failpoint("splitter.cancelled", asked.video_id)
         await self.splits.stop(asked.video_id)
-        record = await self.worker.clients.records.get(asked.video_id)
-        if record is not None and record.status == "cancelled":
-            ended = _ended(asked, "cancelled", cancelled)
-            await self.publisher.publish(VIDEO_SPLITS, ended, key=asked.video_id)
+        ended = end_of(asked, "cancelled", error=cancelled)
+        await self.publisher.publish(VIDEO_SPLITS, ended, key=asked.video_id)
+        logger.info("video cancelled", extra={"video_id": asked.video_id, "attempt": asked.attempt})
 
     async def _delete(self, asked: VideoAsked) -> None:
         await self.worker.clients.records.withdraw(asked, "deleted", None)
         await self.splits.stop(asked.video_id)
-        await self.publisher.publish(VIDEO_SPLITS, _ended(asked, "deleted", None), key=asked.video_id)
+        await self.publisher.publish(VIDEO_SPLITS, end_of(asked, "deleted"), key=asked.video_id)
 
     async def refuse(self, event: Any, reason: Rejected) -> None:  # noqa: ANN401 - Faust has no types
         """Let the video of a message that cannot be worked on end all the same, if it is one of ours."""
@@ -117,16 +122,3 @@ def _readable(event: Any) -> VideoAsked | None:  # noqa: ANN401 - Faust has no t
         return decode(event.message.value, VideoAsked)
     except Rejected:
         return None
-
-
-def _ended(asked: VideoAsked, kind: Any, error: Failure | None) -> SplitEnded:  # noqa: ANN401 - see above
-    return SplitEnded(
-        asked.video_id,
-        kind,
-        asked.attempt,
-        bucket=asked.bucket,
-        object=asked.object,
-        input_owned=asked.input_owned,
-        options=asked.options,
-        error=error,
-    )

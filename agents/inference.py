@@ -1,8 +1,11 @@
 """The stage that finds the objects in each frame."""
 
-from collections import defaultdict
+import time
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
+
+from msgspec import UNSET
 
 from app.delivery import Delivered, Route
 from app.domain.messages import (
@@ -15,11 +18,18 @@ from app.domain.messages import (
 from app.errors import Malformed, Rejected
 from app.failpoints import failpoint
 from app.publishing import Publisher
+from app.telemetry.metrics import FRAMES_DETECTED, FRAMES_FAILED, OBJECTS_FOUND, known_code
+from app.telemetry.stages import count_stage
+from app.telemetry.windows import Windows
 from app.topics import INFERENCE_RESULTS, INFERENCE_TASKS, STRIDE_HEADER
 from app.worker import Worker
 
 IN_FLIGHT: Final = 3
 """Batches handled at once: one is in the graph, one is being decoded, one is on its way to the broker."""
+
+COMMIT_INTERVAL: Final = 0.1
+"""Seconds between two commits. Back-pressure counts what is committed: twice as long let a worker have 320
+frames a second at most, whatever its model could do."""
 
 
 class Detector(Protocol):
@@ -44,12 +54,16 @@ class InferenceClients(Protocol):
 def attach(worker: Worker[InferenceClients]) -> None:
     """Let this worker find objects in frames."""
     publisher = Publisher({INFERENCE_RESULTS.name: worker.stream_topic(INFERENCE_RESULTS)})
+    windows = Windows("detect", event="frames looked at")
 
     async def detect_objects(batch: Sequence[Delivered[FrameSampled]]) -> None:
         """Find the objects in each frame."""
         detector = worker.clients.detector
         tasks = [each.message for each in batch]
-        await publish(publisher, detector.facts, tasks, await detector.detect(tasks))
+        began = time.time()
+        results = await detector.detect(tasks)
+        note_batch(windows, tasks, results, began=began, ended=time.time())
+        await publish(publisher, detector.facts, tasks, results)
         failpoint("inference.published", tasks[0].video_id)
 
     async def count_as_error(event: Any, reason: Rejected) -> None:  # noqa: ANN401 - Faust has no types
@@ -61,6 +75,25 @@ def attach(worker: Worker[InferenceClients]) -> None:
         up_to=worker.settings.batch_size,
         in_flight=IN_FLIGHT,
     )
+
+
+def note_batch(
+    windows: Windows,
+    tasks: Sequence[FrameSampled],
+    results: Sequence[FrameResult],
+    *,
+    began: float,
+    ended: float,
+) -> None:
+    """Count what was looked at, once for the batch; times are seconds since 1970."""
+    count_stage("detect", ended - began)
+    FRAMES_DETECTED.inc(len(results))
+    OBJECTS_FOUND.inc(sum(len(each.objects) for each in results))
+    failed = [each.error.code for each in results if each.error is not UNSET]
+    for code in failed:
+        FRAMES_FAILED.labels(known_code(code)).inc()
+    for video_id, frames in Counter(task.video_id for task in tasks).items():
+        windows.add(video_id, began, ended, frames=frames)
 
 
 async def publish(
@@ -95,6 +128,7 @@ async def publish_unreadable(
         vid_stride = int(headers.get(STRIDE_HEADER, b"5"))
     except (Malformed, ValueError):
         return
+    FRAMES_FAILED.labels(known_code(reason.code)).inc()
     result = FrameResult(frame, error=Failure(reason.code, reason.reason))
     message = FramesDetected(video_id, attempt, model, [result], vid_stride)
     await publisher.publish(INFERENCE_RESULTS, message, key=video_id)

@@ -5,7 +5,8 @@ A crash between the two publishes again; everything after it is idempotent.
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -15,17 +16,20 @@ from faust.web import View
 from app.clients.claims import Claims
 from app.clients.video_records import Claimed
 from app.domain.failures import failure
+from app.domain.messages import Failure
 from app.errors import Conflict, RetryLater
 from app.failpoints import failpoint
 from app.publishing import Publisher
 from app.suspects import Suspects
+from app.telemetry.metrics import OUTBOX_FAILED_TRIES, OUTBOX_PUBLISHED, OUTBOX_REDRIVEN
+from app.telemetry.stages import note_stage
 from app.topics import OUTBOX_EVENTS
 from app.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-POLL_EVERY: Final = 1.0
-"""Seconds between two looks when nobody wakes us: the wake call is best effort."""
+POLL_EVERY: Final = 2.0
+"""Seconds between two looks when nobody wakes us: the wake call is best effort. A look is two questions."""
 
 REDRIVE_EVERY: Final = 15.0
 """Seconds between two looks for videos that were published but of which nothing came."""
@@ -92,6 +96,7 @@ class OutboxPublisher:
                     if await claims.mark_sent(each):
                         fields = {"video_id": each.asked.video_id, "kind": each.asked.kind}
                         logger.info("event sent", extra=fields)
+                        note_sent(each)
                 self.suspects.clear([each.key for each in sent])
             if len(sent) < len(claimed):
                 return
@@ -105,6 +110,7 @@ class OutboxPublisher:
                 for each in sent:
                     if await claims.mark_redriven(each):
                         logger.warning("event sent again", extra={"video_id": each.asked.video_id})
+                        OUTBOX_REDRIVEN.inc()
                 self.suspects.clear([each.key for each in sent])
             if len(sent) < len(claimed) or not self.suspects.any_left:
                 return
@@ -140,8 +146,8 @@ class OutboxPublisher:
 
     async def _publish(self, claimed: Claimed) -> Claimed | None:
         """Publish one document within a bounded number of tries; return it if the broker has it."""
-        if self.suspects.is_guilty(claimed.key):
-            await self._give_up(claimed)
+        if claimed.refusal is not None or self.suspects.is_guilty(claimed.key):
+            await self._give_up(claimed, claimed.refusal or failure("worker_crashed"))
             return None
         claims, pause = self.worker.clients.claims, FIRST_PAUSE
         for _ in range(self.worker.settings.outbox_retries):
@@ -154,6 +160,7 @@ class OutboxPublisher:
             except Exception as error:  # noqa: BLE001 - whatever the producer raises, the document stays
                 cause = str(error) or type(error).__name__
                 logger.warning("not sent: %s", cause, extra={"video_id": claimed.asked.video_id})
+                OUTBOX_FAILED_TRIES.inc()
                 await claims.note_error(claimed, cause)
                 await asyncio.sleep(pause)
                 pause *= 2
@@ -162,15 +169,23 @@ class OutboxPublisher:
         await claims.release(claimed)
         return None
 
-    async def _give_up(self, claimed: Claimed) -> None:
-        """Publish no more what has killed its worker each time; its video has failed."""
+    async def _give_up(self, claimed: Claimed, reason: Failure) -> None:
+        """Publish no more what cannot be read, or has killed its worker each time; its video has failed."""
         claims, video_id = self.worker.clients.claims, claimed.asked.video_id
-        if await claims.refuse(claimed, failure("worker_crashed")):
-            fields = {"video_id": video_id, "kind": claimed.asked.kind, "code": "worker_crashed"}
-            logger.error("not sent: it has crashed its worker three times", extra=fields)
+        if await claims.refuse(claimed, reason):
+            fields = {"video_id": video_id, "kind": claimed.asked.kind, "code": reason.code}
+            logger.error("not sent: %s", reason.message, extra=fields)
         else:
             await claims.mark_redriven(claimed)  # it was published before and may end by itself
         self.suspects.clear([claimed.key])
+
+
+def note_sent(claimed: Claimed) -> None:
+    """Count what was published; of a first attempt it is known since when it has waited."""
+    asked = claimed.asked
+    OUTBOX_PUBLISHED.labels(asked.kind).inc()
+    if not claimed.is_command and asked.attempt == 1:
+        note_stage("outbox", asked.video_id, claimed.created_at.timestamp(), time.time())
 
 
 def attach(worker: Worker[Any]) -> None:
@@ -196,6 +211,11 @@ def attach(worker: Worker[Any]) -> None:
         if not publisher.is_at_work:
             await ticks.put(what)
 
+    @worker.task  # type: ignore[untyped-decorator]  # Faust has no types
+    async def begin() -> None:
+        """Look for what came while nobody published."""
+        await tick("new")
+
     @worker.timer(interval=POLL_EVERY)  # type: ignore[untyped-decorator]  # Faust has no types
     async def poll() -> None:
         """Look for what is new."""
@@ -206,6 +226,10 @@ def attach(worker: Worker[Any]) -> None:
         """Look for what was lost on the way."""
         await tick("again")
 
+    _answer_knocks(worker, tick)
+
+
+def _answer_knocks(worker: Worker[Any], tick: Callable[[str], Awaitable[None]]) -> None:
     @worker.page("/wake")
     class Wake(View):  # type: ignore[misc]  # Faust has no types
         """Called by the API when something new is there."""

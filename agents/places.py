@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.clients.runner_records import Record
+from app.domain.records import Record
 from app.publishing import ConfirmedPrefix
 
 PARK_AFTER: Final = 64
@@ -30,6 +30,7 @@ class OpenSplit:
         prefix: how many of its tasks the broker has confirmed.
         task: who works on it.
         sent: tasks that were sent since it was claimed.
+        held: key and value of tasks that were let through and wait for those that came together with them.
         expected: sampled frames that it has according to its file; None as long as that has said nothing.
         got_further: set when the record says so: then no death is this video's fault any more.
     """
@@ -38,14 +39,20 @@ class OpenSplit:
     prefix: ConfirmedPrefix
     task: asyncio.Task[None] | None = None
     sent: int = 0
+    held: list[tuple[bytes, bytes]] = field(default_factory=list)
     expected: int | None = None
     started: float = field(default_factory=time.monotonic)
     got_further: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
+    def unconfirmed(self) -> int:
+        """How many of its tasks were let through and are not known to be on the broker."""
+        return self.prefix.unconfirmed + len(self.held)
+
+    @property
     def share(self) -> int:
-        """How many frames of the video were sent, earlier ones included."""
-        return self.prefix.count + self.prefix.unconfirmed
+        """How many frames of the video were let through, earlier ones included."""
+        return self.prefix.count + self.unconfirmed
 
     @property
     def is_long(self) -> bool:

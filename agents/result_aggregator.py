@@ -10,10 +10,11 @@ from itertools import islice
 from typing import Any, Final, Protocol
 
 import msgspec
+from msgspec import UNSET
 
 from app.clients.runner_records import RunnerRecords
 from app.delivery import Delivered, Route
-from app.domain.failures import failure, refusal
+from app.domain.failures import OF_THE_VIDEO, failure, refusal
 from app.domain.messages import (
     Failure,
     FrameResult,
@@ -29,6 +30,9 @@ from app.errors import Malformed, Rejected, RetryLater
 from app.failpoints import failpoint
 from app.publishing import Publisher
 from app.streaming.durable_table import on_behalf_of
+from app.telemetry.metrics import FRAMES_GATHERED, FRAMES_LOST, FRAMES_MISSING
+from app.telemetry.stages import count_stage
+from app.telemetry.windows import Windows
 from app.topics import INFERENCE_RESULTS, VIDEO_GAPS, VIDEO_RESULTS, VIDEO_SPLITS
 from app.worker import Worker
 from tables.frames import Frames
@@ -78,23 +82,64 @@ class Aggregator:
     publisher: Publisher
     received: dict[tuple[str, int], int] = field(default_factory=dict)
     _counted: dict[tuple[str, int], float] = field(default_factory=dict)
+    _windows: Windows = field(default_factory=lambda: Windows("gather"))
 
     async def gather(self, batch: Sequence[Delivered[FramesDetected]]) -> None:
-        """Keep a row and a bit for each frame, then announce the videos that are complete."""
+        """Keep a row and a bit for each frame, then announce the videos that are complete, or cannot be."""
+        began = time.time()
         kept: dict[str, tuple[Head, Any]] = {}
+        hopeless: dict[str, Failure] = {}
         for each in batch:
             with on_behalf_of(each.event):
                 head = self._keep(each.message)
             if head is not None:
                 kept[each.message.video_id] = head, each.event
+                if error := _said_of_the_video(each.message):
+                    hopeless[each.message.video_id] = error
         await self._durable()
         failpoint("gather.durable", " ".join(kept))
+        self._note_batch(batch, began)
         for video_id, (head, event) in kept.items():
+            if video_id in hopeless:
+                await self._give_up_video(video_id, event, hopeless[video_id])
+                continue
             with on_behalf_of(event):
                 self._count(video_id, head)
                 is_complete = self.videos.is_complete(video_id, head)
             if is_complete:
                 await self._announce_complete(video_id, head)
+
+    def _note_batch(self, batch: Sequence[Delivered[FramesDetected]], began: float) -> None:
+        """Count what has arrived, once for the batch."""
+        ended = time.time()
+        count_stage("gather", ended - began)
+        FRAMES_GATHERED.inc(sum(len(each.message.frames) for each in batch))
+        for each in batch:
+            self._windows.add(each.message.video_id, began, ended, frames=len(each.message.frames))
+
+    async def _give_up_video(self, video_id: str, event: Any, error: Failure) -> None:  # noqa: ANN401 - as below
+        """Let a video fail at once for what is wrong with each of its frames; splitting stops by itself.
+
+        Where the reason is to be written is mostly not known here yet: its split has not ended.
+        """
+        record = await self.worker.clients.records.get(video_id)
+        with on_behalf_of(event):
+            head = self.videos.head(video_id)
+            if head is None or head.state != "open" or record is None or record.attempt != head.attempt:
+                return
+            failed = msgspec.structs.replace(
+                head,
+                state="failed",
+                error=error,
+                bucket=record.bucket,
+                object=record.object,
+                input_owned=record.input_owned,
+                options=record.options,
+                changed_at=time.time(),
+            )
+            self.videos.put_head(video_id, failed)
+        await self._durable()
+        await self._announce(video_id, failed)
 
     def _count(self, video_id: str, head: Head) -> None:
         """Count a video's frames for the next report, if the last time is long enough ago."""
@@ -183,11 +228,12 @@ class Aggregator:
             if now.state == ended.kind:  # told again, perhaps because of a kill: see `_is_no_worse`
                 self.videos.put_head(ended.video_id, now)
             return now
-        if now.state == "open" or ended.kind == "deleted":
+        if now.state == "open" or ended.kind in ("cancelled", "deleted"):
             now = msgspec.structs.replace(
                 now,
                 state=state,
                 vid_stride=ended.options.vid_stride,
+                options=ended.options,
                 total=ended.video.sampled if ended.video else now.total,
                 video=ended.video or now.video,
                 bucket=ended.bucket,
@@ -232,10 +278,12 @@ class Aggregator:
         fields = {"video_id": ended.video_id, "missing": len(missing), "round": ended.round}
         if ended.round <= ROUNDS:
             logger.warning("frames are missing and asked for again", extra=fields)
+            FRAMES_MISSING.inc(len(missing))
             message = FramesMissing(ended.video_id, ended.attempt, missing, ended.round)
             await self.publisher.publish(VIDEO_GAPS, message, key=ended.video_id)
             return
         logger.error("frames are lost", extra=fields)
+        FRAMES_LOST.inc(len(missing))
         failed = msgspec.structs.replace(
             head, state="failed", error=failure("frames_lost", _named(missing)), changed_at=time.time()
         )
@@ -246,6 +294,7 @@ class Aggregator:
 
     async def _announce_complete(self, video_id: str, head: Head) -> None:
         """Say that every frame is in the table, in runner_db and to the next stage."""
+        self._windows.close(video_id)
         self.received.pop((video_id, head.attempt), None)
         self._counted.pop((video_id, head.attempt), None)
         await self.worker.clients.records.advance(
@@ -318,6 +367,12 @@ def _index(frame: int, vid_stride: int) -> int:
         raise Malformed("FramesDetected", error) from error
 
 
+def _said_of_the_video(found: FramesDetected) -> Failure | None:
+    """Return the error of a frame that is true of its whole video, if there is one."""
+    errors = (each.error for each in found.frames if each.error is not UNSET)
+    return next((error for error in errors if error.code in OF_THE_VIDEO), None)
+
+
 def _named(frames: list[int]) -> str:
     """Return frame numbers as a sentence that stays short."""
     more = f" and {len(frames) - NAMED_AT_MOST} more" if len(frames) > NAMED_AT_MOST else ""
@@ -328,6 +383,8 @@ def _state_after(head: Head, ended: SplitEnded) -> State | None:
     """Return the state that a message leads to; None when the video is past it."""
     if ended.kind == "deleted":
         return "deleted" if head.state != "deleted" else None
+    if ended.kind == "cancelled":  # it wins over an end that came meanwhile: see `BEFORE`
+        return "cancelled" if head.state in ("open", "stored", "failed") else None
     if head.state != "open":
         return None
     return "open" if ended.kind == "split" or ended.kind == "checked" else ended.kind  # noqa: PLR1714 - see above

@@ -16,20 +16,26 @@ from app.clients.storage import Storage
 from app.delivery import Delivered, Route
 from app.domain.documents import (
     OURS,
+    attempt_of,
     deleted_object,
+    derived_folder,
     detection_object,
     failed_document,
     failed_object,
+    marks,
     ready_document,
 )
 from app.domain.failures import failure, refusal
-from app.domain.messages import Failure, ModelFacts, Options, SplitEnded, VideoEnded, decode
+from app.domain.messages import Failure, ModelFacts, SplitEnded, VideoEnded, decode
+from app.domain.options import listed
 from app.domain.progress import Status
 from app.domain.sampling import frame_number
 from app.errors import Conflict, NoBucket, Rejected, RetryLater, Unavailable
 from app.failpoints import failpoint
 from app.publishing import Publisher
 from app.streaming.durable_table import on_behalf_of
+from app.telemetry.metrics import RESULT_BYTES, RESULT_FRAMES, RESULTS_STORED
+from app.telemetry.stages import note_stage, timed
 from app.topics import VIDEO_RESULTS, VIDEO_SPLITS
 from app.worker import Worker
 from tables.frames import Frames
@@ -41,6 +47,9 @@ ROWS_AT_ONCE: Final = 256
 """Rows read, or deleted, before others get a turn: a few milliseconds."""
 
 JSON_TYPE: Final = "application/json"
+
+LEAVES_NOTHING: Final = {"deleted": (detection_object, failed_object), "cancelled": (detection_object,)}
+"""What there is not of a video, by the state that its tombstone has."""
 
 NO_MODEL: Final = ModelFacts("none", "", "none")
 """Of a video without a single sampled frame; none such becomes ready."""
@@ -91,7 +100,8 @@ class S3Outbox:
         if ended.kind == "expired":
             await self._forget(delivered, head)
         elif head.is_tombstone:
-            return
+            if (ended.kind, head.state) == ("complete", "cancelled"):
+                await self._remove_late_result(ended)
         elif head.state == "deleted":
             await self._delete(delivered, head)
         elif head.state in ("failed", "cancelled"):
@@ -143,7 +153,7 @@ class S3Outbox:
             bucket=head.bucket,
             object=head.object,
             input_owned=head.input_owned,
-            options=Options(vid_stride=head.vid_stride),
+            options=head.chosen,
             video=head.video,
             round=1,
         )
@@ -166,6 +176,8 @@ class S3Outbox:
                 return
             await self._put_result(delivered, head)
             failpoint("result.stored", video_id)
+            if head.attempt > 1:  # the reason why the attempt before has none
+                await self.worker.clients.storage.delete(head.bucket, failed_object(video_id))
             await self._advance(video_id, head, detection_object(video_id))
             failpoint("result.ready", video_id)
             head = await self._change(delivered, head, msgspec.structs.replace(head, state="stored"))
@@ -176,24 +188,31 @@ class S3Outbox:
         if head.video is None:
             raise Conflict(f"{video_id} is complete, but nothing is known of the video")
         document = ready_document(
-            video_id, video=head.video, model=head.model or NO_MODEL, rows=self._rows(delivered, head)
+            video_id,
+            video=head.video,
+            model=head.model or NO_MODEL,
+            options=listed(head.options, self.worker.settings.imgsz) if head.options else None,
+            rows=self._rows(delivered, head),
         )
         name = detection_object(video_id)
-        with self._writing_to(head.bucket):
+        with self._writing_to(head.bucket), timed("write", video_id, attempt=head.attempt):
             size = await self.worker.clients.storage.put_stream(
-                head.bucket, name, document, content_type=JSON_TYPE, metadata=OURS
+                head.bucket, name, document, content_type=JSON_TYPE, metadata=marks(head.attempt)
             )
+        RESULTS_STORED.inc()
+        RESULT_FRAMES.inc(head.total or 0)
+        RESULT_BYTES.inc(size)
         seconds = round(time.monotonic() - started, 3)
         logger.info("result stored", extra={"video_id": video_id, "bytes": size, "seconds": seconds})
 
     async def _rows(self, delivered: Delivered[VideoEnded], head: Head) -> AsyncIterator[list[bytes]]:
         """Yield the rows in order; stop the whole document when it can no longer be right."""
         video_id = delivered.message.video_id
-        for start in range(0, head.total or 0, ROWS_AT_ONCE):
+        indexes = range(head.first, head.first + (head.total or 0))
+        for start in range(0, len(indexes), ROWS_AT_ONCE):
             self._check_still_ours(delivered, head)
             numbers = [
-                frame_number(index, head.vid_stride)
-                for index in range(start, min(start + ROWS_AT_ONCE, head.total or 0))
+                frame_number(index, head.vid_stride) for index in indexes[start : start + ROWS_AT_ONCE]
             ]
             rows = [self.frames.get(video_id, head.attempt, number) for number in numbers]
             if any(row is None for row in rows):
@@ -220,46 +239,74 @@ class S3Outbox:
             received_frames=head.total,
         )
         if moved:
-            seconds = await self._seconds_since_accepted(video_id)
+            seconds = await self._seconds_since_accepted(video_id, "ready")
             logger.info("video is ready", extra={"video_id": video_id, "seconds": seconds})
         else:
-            await self._take_back_if_deleted(video_id, head.bucket, name)
+            await self._take_back_if_void(video_id, head, name)
 
-    async def _take_back_if_deleted(self, video_id: str, bucket: str, name: str) -> None:
-        """Remove what was written after its video was deleted: this process had been frozen meanwhile."""
+    async def _take_back_if_void(self, video_id: str, head: Head, name: str) -> None:
+        """Remove what was written of a video that was deleted or cancelled meanwhile, or is tried again.
+
+        Mostly the message is on its way that says so; or this process had been frozen, and it has come.
+        """
         record = await self.worker.clients.records.get(video_id)
-        if record is not None and record.status == "deleted":
-            await self.worker.clients.storage.delete(bucket, name)
-            raise Conflict(f"{video_id} was deleted")
+        if record is None:
+            return
+        is_cancelled = record.status == "cancelled" and head.state != "cancelled"
+        is_void = record.status == "deleted" or is_cancelled or record.attempt > head.attempt
+        if is_void:
+            await self._remove(head.bucket, name, through=head.attempt)
+            raise Conflict(f"{video_id} is {record.status}, attempt {record.attempt}")
 
-    async def _seconds_since_accepted(self, video_id: str) -> float | None:
+    async def _remove(self, bucket: str, name: str, *, through: int) -> None:
+        """Remove an object, unless a later attempt than this has written it."""
+        storage = self.worker.clients.storage
+        facts = await storage.stat(bucket, name)
+        if facts is not None and (attempt_of(facts.metadata) or 0) <= through:
+            await storage.delete(bucket, name)
+
+    async def _remove_late_result(self, ended: VideoEnded) -> None:
+        """Remove the result of a cancelled video: who wrote it has died before it could take it back."""
+        record = await self.worker.clients.records.get(ended.video_id)
+        if record is not None and (record.attempt, record.status) == (ended.attempt, "cancelled"):
+            await self._remove(record.bucket, detection_object(ended.video_id), through=ended.attempt)
+
+    async def _seconds_since_accepted(self, video_id: str, outcome: Status) -> float | None:
         record = await self.worker.clients.records.get(video_id)
         if record is None:
             return None
-        return round((datetime.now(UTC) - record.created_at).total_seconds(), 3)
+        began, ended = record.created_at.timestamp(), time.time()
+        note_stage("video", video_id, began, ended, outcome=outcome, attempt=record.attempt)
+        return round(ended - began, 3)
 
     async def _write_failure(self, delivered: Delivered[VideoEnded], head: Head) -> None:
         video_id = delivered.message.video_id
         error = head.error or failure("cancelled")
+        if head.state == "cancelled" or head.attempt > 1:  # there may be a result that no longer counts
+            await self._remove(head.bucket, detection_object(video_id), through=head.attempt)
+            failpoint("failure.result_gone", video_id)
         name, document = failed_object(video_id), failed_document(video_id, error)
-        refused = await self._put(head.bucket, name, document, JSON_TYPE)
+        refused = await self._put(head.bucket, name, document, JSON_TYPE, attempt=head.attempt)
         failpoint("failure.stored", video_id)
         status: Status = "cancelled" if head.state == "cancelled" else "failed"
         if not await self.worker.clients.records.advance(video_id, head.attempt, status, error=error):
-            await self._take_back_if_deleted(video_id, head.bucket, name)
-        seconds = await self._seconds_since_accepted(video_id)
+            await self._take_back_if_void(video_id, head, name)
+        seconds = await self._seconds_since_accepted(video_id, status)
         fields = {"video_id": video_id, "code": error.code, "seconds": seconds}
         logger.info("video has failed", extra=fields)
         await self._clear(delivered, head)
         if refused is not None:
             raise refused
 
-    async def _put(self, bucket: str, name: str, data: bytes, content_type: str) -> Rejected | None:
+    async def _put(
+        self, bucket: str, name: str, data: bytes, content_type: str, *, attempt: int | None = None
+    ) -> Rejected | None:
         """Write a small object; return why not when that can never be: its video ends all the same."""
         try:
             with self._writing_to(bucket):
+                metadata = OURS if attempt is None else marks(attempt)
                 await self.worker.clients.storage.put(
-                    bucket, name, data, content_type=content_type, metadata=OURS
+                    bucket, name, data, content_type=content_type, metadata=metadata
                 )
         except Rejected as refused:
             return refused
@@ -271,14 +318,19 @@ class S3Outbox:
         names = [detection_object(video_id), failed_object(video_id)]
         if head.input_owned:
             names.append(head.object)
-        storage = self.worker.clients.storage
-        await storage.delete_many(head.bucket, names)
+        await self._delete_objects(head.bucket, video_id, names)
         failpoint("deletion.objects_gone", video_id)
         refused = await self._put(head.bucket, deleted_object(video_id), b"", "text/plain")
         logger.info("video is deleted", extra={"video_id": video_id})
         await self._clear(delivered, head)
         if refused is not None:
             raise refused
+
+    async def _delete_objects(self, bucket: str, video_id: str, names: list[str]) -> None:
+        """Remove these objects of a video, and what was made from it since."""
+        storage = self.worker.clients.storage
+        derived = [item.name async for item in storage.names(bucket, derived_folder(video_id))]
+        await storage.delete_many(bucket, names + derived)
 
     async def _clear(self, delivered: Delivered[VideoEnded], head: Head) -> None:
         """Delete the rows and bits of a finished video; its tombstone goes last."""
@@ -315,10 +367,10 @@ class S3Outbox:
         if not head.is_tombstone or age <= self.worker.settings.tombstone_days * 86400:
             return
         video_id = delivered.message.video_id
-        if head.state == "deleted":  # a process that was frozen may have written since
+        if head.state in LEAVES_NOTHING:  # a process that was frozen may have written since
+            names = [name(video_id) for name in LEAVES_NOTHING[head.state]]
             for bucket in self.worker.settings.buckets:
-                names = [detection_object(video_id), failed_object(video_id)]
-                await self.worker.clients.storage.delete_many(bucket, names)
+                await self._delete_objects(bucket, video_id, names)
         with on_behalf_of(delivered.event):
             self.videos.forget(video_id)
         await self.videos.durable()

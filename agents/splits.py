@@ -15,17 +15,21 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from agents.places import OpenSplit, free_places, who_makes_room
+from agents.split_ends import ended_of
 from agents.waits import Waits
 from app.backpressure import Gate, Turn
-from app.clients.runner_records import Record, RunnerRecords
+from app.clients.runner_records import RunnerRecords
 from app.clients.storage import Storage
 from app.decoding.process import DecoderCrashed, DecodingPool, Split
 from app.decoding.protocol import Job
 from app.domain.failures import failure
-from app.domain.messages import Failure, SplitEnded, VideoFacts
+from app.domain.messages import Failure, VideoFacts
+from app.domain.records import Record
 from app.errors import Missing, RetryLater
 from app.failpoints import failpoint
 from app.publishing import ConfirmedPrefix, Publisher
+from app.telemetry.metrics import DECODER_DEATHS, FRAMES_DECODED, SPLITS_ENDED, known_code
+from app.telemetry.stages import note_stage, timed
 from app.topics import INFERENCE_TASKS, STRIDE_HEADER, VIDEO_SPLITS
 from app.work_folder import WorkFolder
 from app.worker import Worker
@@ -95,7 +99,7 @@ class Splits:
     @property
     def unconfirmed(self) -> int:
         """Tasks of our own that are on their way to the broker."""
-        return sum(each.prefix.unconfirmed for each in self.open.values())
+        return sum(each.unconfirmed for each in self.open.values())
 
     def look_at(self, video_id: str) -> None:
         """Begin with this video at once if there is room; otherwise whoever has room will."""
@@ -134,18 +138,29 @@ class Splits:
     async def _claim(self, first: str | None) -> None:
         free = await self._free()
         for record in await self._worker.clients.records.claim_splits(free, first=first):
-            if record.video_id in self.open:
-                continue  # our own lease ran out while we were frozen: the old task will notice
+            if not await self._makes_way(record):
+                continue
             split = OpenSplit(record, ConfirmedPrefix(0 if record.only else record.split_frames))
             self.open[record.video_id] = split
             split.task = asyncio.create_task(self._work(split))
             # Not in `_work`: a task that is cancelled before it begins runs none of its code.
-            split.task.add_done_callback(partial(self._close, record.video_id))
+            split.task.add_done_callback(partial(self._close, split))
             if record.is_suspect:  # nothing is begun beside it, and so blamed for a death that it causes
                 await _first_of(split.got_further.wait(), split.task)
 
-    def _close(self, video_id: str, _task: asyncio.Task[None]) -> None:
-        self.open.pop(video_id, None)
+    async def _makes_way(self, claimed: Record) -> bool:
+        """Return whether a video that was claimed just now can be opened; stop an attempt before it."""
+        before = self.open.get(claimed.video_id)
+        if before is None:
+            return True
+        if before.record.attempt == claimed.attempt:
+            return False  # our own lease ran out while we were frozen: the old task will notice
+        await self.stop(claimed.video_id)
+        return True
+
+    def _close(self, split: OpenSplit, _task: asyncio.Task[None]) -> None:
+        if self.open.get(split.record.video_id) is split:
+            del self.open[split.record.video_id]
         self._wanted.put_nowait(None)  # whoever waits for the place need not wait any longer
 
     async def _free(self) -> int:
@@ -194,6 +209,7 @@ class Splits:
         record, tries = split.record, _deaths_here(split) + 1
         fields = {"video_id": record.video_id, "code": crash.code, "tries": tries}
         logger.warning("decoder died: %s", crash, extra=fields)
+        DECODER_DEATHS.labels(known_code(crash.code)).inc()
         if tries < TRIES:
             await self._give_back(split, deaths=1)
         else:
@@ -228,7 +244,7 @@ class Splits:
                 await asyncio.sleep(RENEW_EVERY)
                 try:
                     count = split.prefix.advance()
-                    lost = not await records.renew_split(split.record, count)
+                    lost = not await records.renew_split(split.record, count, expected=split.expected)
                     if count > split.record.split_frames:
                         split.got_further.set()
                     deadline = time.monotonic() + self._worker.settings.split_lease.total_seconds()
@@ -253,6 +269,7 @@ class Splits:
         if record.split_tries >= TRIES:
             await self._fail(record, failure("decoder_crashed"))
             return
+        opened = time.time()
         with self._worker.clients.work_folder.place() as path:
             try:
                 await self._fetch(record, path)
@@ -261,6 +278,8 @@ class Splits:
                 return
             if not await records.count_try(record):
                 raise Stopped
+            if record.decoding_at is None:
+                note_stage("queue", record.video_id, record.created_at.timestamp(), opened)
             self._waits.end(record.video_id)
             failpoint("split.began", record.video_id)
             outcome = await self._decode(split, path)
@@ -276,7 +295,8 @@ class Splits:
         facts = await clients.storage.stat(record.bucket, record.object)
         if facts is None:
             raise Missing(f"{record.bucket}/{record.object}")
-        with clients.work_folder.filling(path, facts.size):
+        fetching = timed("fetch", record.video_id, bytes=facts.size)
+        with clients.work_folder.filling(path, facts.size), fetching:
             await clients.storage.download(record.bucket, record.object, path)
 
     async def _decode(self, split: OpenSplit, path: Path) -> VideoFacts | Failure:
@@ -290,21 +310,37 @@ class Splits:
             start_index=split.prefix.count,
             only=record.only,
         )
+        working = timed("decode", record.video_id, attempt=record.attempt)
         async with self._worker.clients.pool.decode(job) as decoding:
-            with self._gate.video() as turn:
-                await self._send_tasks(split, decoding, turn)
+            with working as noted, self._gate.video() as turn:
+                try:
+                    await self._send_tasks(split, decoding, turn)
+                finally:
+                    noted["frames"] = split.sent
             if decoding.outcome is None:
                 raise DecoderCrashed("decoder_crashed", "it ended without a word")
             return decoding.outcome
 
     async def _send_tasks(self, split: OpenSplit, decoding: Split, turn: Turn) -> None:
-        stride = {STRIDE_HEADER: str(split.record.options.vid_stride).encode()}
+        """Send what the child has handed over together in one go: it then goes to Kafka in one request."""
         async for key, value, _index in decoding.frames():
             split.expected = decoding.expected
+            if not turn.is_open:
+                await self._send_held(split)
             await turn.admit(split.rank)
+            split.held.append((key, value))
+            if not decoding.more_at_once:
+                await self._send_held(split)
+        await self._send_held(split)
+
+    async def _send_held(self, split: OpenSplit) -> None:
+        stride = {STRIDE_HEADER: str(split.record.options.vid_stride).encode()}
+        held, split.held = split.held, []
+        for key, value in held:
             sent = await self._publisher.send(INFERENCE_TASKS, key=key, value=value, headers=stride)
             split.prefix.add(asyncio.ensure_future(sent))
             split.sent += 1
+        FRAMES_DECODED.inc(len(held))
 
     async def _end(self, split: OpenSplit, facts: VideoFacts) -> None:
         record = split.record
@@ -313,39 +349,18 @@ class Splits:
         await self._publisher.publish(VIDEO_SPLITS, ended, key=record.video_id)
         failpoint("split.published", record.video_id)
         await self._worker.clients.records.end_split(record, facts)
+        SPLITS_ENDED.labels("split", "").inc()
         seconds = round(time.monotonic() - split.started, 3)
         fields = {"video_id": record.video_id, "sampled": facts.sampled, "seconds": seconds}
         logger.info("video is split", extra=fields)
 
     async def _fail(self, record: Record, error: Failure) -> None:
         logger.info("video cannot be split", extra={"video_id": record.video_id, "code": error.code})
+        SPLITS_ENDED.labels("failed", known_code(error.code)).inc()
         ended = ended_of(record, "failed", error=error)
         await self._publisher.publish(VIDEO_SPLITS, ended, key=record.video_id)
         failpoint("split.failed", record.video_id)
         await self._worker.clients.records.advance(record.video_id, record.attempt, "failed", error=error)
-
-
-def ended_of(
-    record: Record,
-    kind: Any,  # noqa: ANN401 - a literal of the message
-    *,
-    video: VideoFacts | None = None,
-    error: Failure | None = None,
-    checks: int = 0,
-) -> SplitEnded:
-    """Return how the split of a record ended, as a message."""
-    return SplitEnded(
-        record.video_id,
-        kind,
-        record.attempt,
-        bucket=record.bucket,
-        object=record.object,
-        input_owned=record.input_owned,
-        options=record.options,
-        video=video or record.video,
-        error=error or record.error,
-        round=checks,
-    )
 
 
 async def _first_of(waiting: Coroutine[Any, Any, Any], task: asyncio.Task[None]) -> None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from agents.splits import SplitClients, ended_of
-from app.clients.runner_records import Record
+from agents.split_ends import ended_of
+from agents.splits import SplitClients
+from app.domain.records import Record
 from app.errors import RetryLater
 from app.publishing import Publisher
 from app.streaming.drain import Drain

@@ -21,16 +21,17 @@ class Accepted(BaseModel):
 
 
 class Requested(BaseModel):
-    """A video that is in the object storage already."""
+    """A video that is in the object storage already: its name, and no other way to it."""
 
     model_config = ConfigDict(
+        extra="forbid",
         json_schema_extra={
             "examples": [{"bucket": "videos", "object": "archive/street.mp4", "media_type": "video"}]
-        }
+        },
     )
 
     bucket: str = Field(description="One of the buckets that the operator allows.")
-    object: str = Field(min_length=1, max_length=1024, description="The object's name within the bucket.")
+    object: str = Field(min_length=1, max_length=1024, description="The object's name in the bucket; no URL.")
     media_type: Literal["video"] = "video"
 
 
@@ -95,7 +96,13 @@ class LookedAt(BaseModel):
     duration: float = Field(examples=[12.0])
     frames: int = Field(examples=[300])
     sampled: int = Field(examples=[60])
-    truncated: bool = False
+    truncated: bool = Field(default=False, description="Whether the file breaks off before its end.")
+    truncated_at: float | None = Field(
+        None, description="Seconds up to which there was anything to look at; absent if the file is whole."
+    )
+    first_frame: int | None = Field(
+        None, description="Number of the first frame that was looked at; absent where that is frame 0."
+    )
 
 
 class LookedWith(BaseModel):
@@ -107,6 +114,28 @@ class LookedWith(BaseModel):
     demo: bool = False
 
 
+class Preparation(BaseModel):
+    """What was done to each frame before the model saw it."""
+
+    blur: int = Field(examples=[3], description="Side of the Gaussian kernel in pixels; 1 is none.")
+    alpha: float = Field(examples=[1.3])
+    beta: float = Field(examples=[5.0])
+
+
+class LookedFor(BaseModel):
+    """The options that a result was made with, defaults too."""
+
+    conf: float = Field(examples=[0.25])
+    iou: float = Field(examples=[0.45])
+    vid_stride: int = Field(examples=[5])
+    max_det: int = Field(examples=[300])
+    classes: list[str | int] | None = Field(examples=[None], description="Null is all.")
+    imgsz: int = Field(examples=[640])
+    preprocess: Preparation | Literal[False] = Field(description="False where nothing was done.")
+    start: float | None = Field(examples=[None], description="Seconds; null is the beginning.")
+    end: float | None = Field(examples=[None], description="Seconds; null is the video's end.")
+
+
 class Ready(BaseModel):
     """What was found; every sampled frame is there, in order."""
 
@@ -114,7 +143,113 @@ class Ready(BaseModel):
     event_id: str = Field(examples=[EVENT_ID])
     video: LookedAt
     model: LookedWith
+    options: LookedFor | None = Field(None, description="Absent in results of Kadr 0.1.")
     prediction: list[Frame]
+
+
+class FollowedObject(FoundObject):
+    """An object that was found in a frame, and maybe followed."""
+
+    track: int | None = Field(
+        None, description="The track that it is part of; there where `tracks` was asked for.", examples=[7]
+    )
+
+
+class DetectionFrame(BaseModel):
+    """A frame that was looked at, with the objects that were asked for."""
+
+    frame: int = Field(description="Its number in the video, counted from 0.", examples=[0])
+    time: float | None = Field(description="Seconds, from the container's timestamps.", examples=[0.0])
+    error: FrameError | None = Field(None, description="Why the frame could not be looked at.")
+    objects: list[FollowedObject] = Field(description="Empty where nothing was found.")
+
+
+class FollowedWith(BaseModel):
+    """How objects were followed."""
+
+    name: str = Field(examples=["ByteTrack"])
+    version: str = Field(description="Of the library `trackers`.", examples=["2.6.1"])
+    frame_rate: float = Field(description="Frames looked at per second of video.", examples=[5.0])
+    lost_track_buffer: int
+    track_activation_threshold: float
+    high_conf_det_threshold: float
+    minimum_consecutive_frames: int
+    minimum_iou_threshold: float
+
+
+class DetectionsPage(BaseModel):
+    """Some frames of a result, which is otherwise as `GET /api/result_video/{event_id}` gives it."""
+
+    status: Literal["ready"]
+    event_id: str = Field(examples=[EVENT_ID])
+    video: LookedAt
+    model: LookedWith
+    tracker: FollowedWith | None = Field(None, description="There where `tracks` was asked for.")
+    prediction: list[DetectionFrame] = Field(description="In order; fewer than `limit`, or none, is no end.")
+    next_cursor: str | None = Field(None, description="Where the next page begins; absent on the last one.")
+
+
+class FollowedTrack(BaseModel):
+    """An object that was followed: seconds and numbers of the first and the last frame that show it."""
+
+    track: int = Field(examples=[7])
+    name: str = Field(alias="class", examples=["car"])
+    start: float | None = Field(examples=[1.2])
+    end: float | None = Field(examples=[9.6])
+    first_frame: int = Field(examples=[30])
+    last_frame: int = Field(examples=[240])
+    frames: int = Field(description="How many frames show it.", examples=[41])
+    conf: float = Field(description="Highest confidence.", examples=[0.9312])
+
+
+class TracksPage(BaseModel):
+    """Some tracks, in the order in which they begin."""
+
+    status: Literal["ready"]
+    event_id: str = Field(examples=[EVENT_ID])
+    video: LookedAt
+    model: LookedWith
+    tracker: FollowedWith
+    tracks: list[FollowedTrack]
+    next_cursor: str | None = Field(None, description="Where the next page begins; absent on the last one.")
+
+
+class SummarySegment(BaseModel):
+    """A span of time in which a class is to be seen: seconds of its first and of its last frame."""
+
+    start: float = Field(examples=[1.2])
+    end: float = Field(examples=[9.6])
+    conf: float = Field(description="Highest confidence.", examples=[0.9312])
+
+
+class SummaryOfClass(BaseModel):
+    """What there is of one class."""
+
+    name: str = Field(alias="class", examples=["car"])
+    detections: int = Field(examples=[87])
+    frames: int = Field(description="In how many frames.", examples=[41])
+    first: float = Field(description="Seconds of the first of them.", examples=[1.2])
+    last: float = Field(examples=[9.6])
+    most_at_once: int = Field(description="Most of them in one frame.", examples=[3])
+    conf: float = Field(description="Highest confidence.", examples=[0.9312])
+    segments: list[SummarySegment]
+
+
+class Summary(BaseModel):
+    """What is in a video, and when."""
+
+    event_id: str = Field(examples=[EVENT_ID])
+    gap: float = Field(description="Seconds; segments that are no further apart are one.", examples=[1.0])
+    interval: float = Field(description="Seconds from one frame looked at to the next.", examples=[0.2])
+    looked_at: int = Field(description="Frames that were looked at.", examples=[60])
+    not_looked_at: int = Field(description="Frames that could not be; the result says why.", examples=[0])
+    classes: list[SummaryOfClass] = Field(description="In alphabetical order.")
+
+
+class Computing(BaseModel):
+    """It is not there yet; it is being computed, and then kept."""
+
+    status: Literal["computing"]
 
 
 class Waiting(BaseModel):

@@ -5,11 +5,24 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Request
 
+from api.derived import Derivations
+from api.keys import KeyRing
+from api.looks import Looks
 from api.outcomes import Outcomes
+from api.pace import Places
 from api.readiness import Readiness
+from api.room import Room
+from api.watches import Watches
+from app.clients.direct_uploads import DirectUploads
+from app.clients.idempotency import IdempotencyKeys
+from app.clients.key_usage import KeyUsage
+from app.clients.presigned import Presigner
+from app.clients.renderer import Renderer
+from app.clients.sessions import Sessions
 from app.clients.storage import Storage
 from app.clients.video_outbox import VideoOutbox
 from app.clients.wake import Waker
+from app.clients.webhook_deliveries import WebhookDeliveries
 from app.domain.sentences import Language, choose_language
 from app.settings import Settings
 
@@ -24,6 +37,20 @@ class Services:
     outcomes: Outcomes
     readiness: Readiness
     waker: Waker
+    places: Places
+    keys: KeyRing
+    usage: KeyUsage
+    direct: DirectUploads
+    presigner: Presigner
+    looks: Looks
+    watches: Watches
+    deliveries: WebhookDeliveries
+    idempotency: IdempotencyKeys
+    derivations: Derivations
+    export_places: Places
+    renderer: Renderer
+    room: Room
+    sessions: Sessions
 
 
 def _services(request: Request) -> Services:

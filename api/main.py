@@ -1,5 +1,6 @@
 """The FastAPI object `api`, and what it opens and runs: `uvicorn api.main:api --port 8080`."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -7,22 +8,65 @@ from datetime import timedelta
 from typing import Final
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.datastructures import Headers
 
-from api import problems
+from api import direct, idempotency, keys, problems, ready
 from api.background import running, until_done
+from api.bodies import BodyBounds
+from api.cancellations import Cancellations
+from api.courier import Courier, ending
 from api.dependencies import Services
+from api.derived import open_derivations
+from api.guards import Guard
+from api.headers import SecurityHeaders
+from api.keys import KeyCheck, KeyRing
+from api.looks import Looks
+from api.measures import Measures
 from api.outcomes import Outcomes
-from api.problems import problem
+from api.pace import Places
 from api.readiness import Readiness
-from api.routes import health, results, videos
+from api.retention import Retention
+from api.room import Room
+from api.routes import health, metrics, page, reference, results, uploads, videos
+from api.routes.v1 import (
+    actions,
+    detections,
+    events,
+    frames,
+    listing,
+    media,
+    renderings,
+    session,
+    summary,
+    tracks,
+    webhooks,
+)
+from api.routes.v1 import videos as v1_videos
+from api.stopping import stop_heard
+from api.streamed import EXPORTS_AT_ONCE
 from api.sweeps import Sweeps
+from api.watches import Watches
+from app.clients.api_keys import api_keys
+from app.clients.direct_uploads import direct_uploads
+from app.clients.idempotency import idempotency_keys
+from app.clients.key_usage import key_usage
 from app.clients.mongo import open_mongo
+from app.clients.presigned import presigner
+from app.clients.receivers import open_receivers
+from app.clients.renderer import open_renderer
+from app.clients.runner_progress import open_runner_answers
+from app.clients.sessions import sessions
 from app.clients.storage import open_storage
-from app.clients.video_outbox import video_outbox
+from app.clients.video_outbox import VideoOutbox, video_outbox
 from app.clients.wake import open_waker
+from app.clients.webhook_deliveries import WebhookDeliveries, webhook_deliveries
+from app.domain.receivers import Reach
+from app.domain.webhooks import Signer
 from app.logs import describe_settings, set_up_logs
 from app.settings import Settings, load_settings
+from app.telemetry.exposition import Exposition
+from app.telemetry.metrics import UPLOADS_OPEN
+from app.telemetry.tracing import start_tracing, stop_tracing
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +84,14 @@ EVERY_HOUR: Final = timedelta(hours=1)
 DESCRIPTION: Final = """
 Finds objects in stored videos: upload a video, get back which objects are in it, where and in which frame.
 Every error is a problem detail (RFC 9457) of media type `application/problem+json`.
+Where the API is reached from other machines it asks for an API key; with one, a client sees its own videos.
 """
 
 TAGS: Final = [
     {"name": "videos", "description": "What is to be done: upload, request, delete."},
     {"name": "results", "description": "What came of it."},
+    {"name": "webhooks", "description": "Who is told, and whether it arrived."},
+    {"name": "media", "description": "The video itself, its frames, and what is made of it to look at."},
     {"name": "health", "description": "Whether the service lives and whether it can work."},
 ]
 
@@ -56,24 +103,87 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         mongo = await stack.enter_async_context(open_mongo(settings.mongo_uri))
         storage = await stack.enter_async_context(open_storage(settings))
         waker = await stack.enter_async_context(open_waker(settings.outbox_url))
+        runner = await stack.enter_async_context(open_runner_answers(settings.runner_url))
+        stopping = stack.enter_context(stop_heard())
+        renderer = await stack.enter_async_context(open_renderer(settings))
         outbox = video_outbox(mongo, settings)
+        derivations = await stack.enter_async_context(open_derivations(storage, outbox))
+        begun = direct_uploads(mongo)
+        used_keys = idempotency_keys(mongo)
+        signed_in = sessions(mongo)
         outcomes = Outcomes(storage, outbox)
-        sweeps = Sweeps(storage, outbox, buckets=settings.buckets)
+        looks = Looks(outbox, outcomes, runner)
+        deliveries = webhook_deliveries(mongo)
+        sweeps = Sweeps(storage, outbox, buckets=settings.buckets, deliveries=deliveries)
         readiness = Readiness({"mongo": mongo.ping, "s3": storage.ping})
+        room = Room(settings.data_dir, least=settings.min_free_bytes)
 
         async def prepare() -> None:
             await until_done(outbox.prepare, pause=EVERY_SECOND)
+            await until_done(begun.prepare, pause=EVERY_SECOND)
+            await until_done(deliveries.prepare, pause=EVERY_SECOND)
+            await until_done(used_keys.prepare, pause=EVERY_SECOND)
+            await until_done(signed_in.prepare, pause=EVERY_SECOND)
             await until_done(lambda: storage.ensure_buckets(settings.buckets), pause=EVERY_SECOND)
 
-        jobs = (
+        async def expire() -> None:
+            await direct.expire(direct=begun, outbox=outbox, storage=storage)
+
+        courier = await stack.enter_async_context(_open_courier(settings, outbox, deliveries))
+        jobs = [
             (EVERY_MINUTE, prepare),
-            (EVERY_SECOND, readiness.refresh),
+            (EVERY_SECOND, readiness.keep_fresh),
+            (EVERY_SECOND, room.refresh),
             (EVERY_SECOND, outcomes.look_at_some),
+            (EVERY_SECOND, Cancellations(outcomes, outbox).look_at_some),
             (EVERY_FEW_SECONDS, sweeps.forget_deleted),
+            (EVERY_MINUTE, expire),
             (EVERY_HOUR, sweeps.remove_orphans),
-        )
+            (EVERY_HOUR, used_keys.forget_expired),
+            (EVERY_HOUR, signed_in.forget_expired),
+        ]
+        if settings.retention_days:
+            keep = timedelta(days=settings.retention_days)
+            retention = Retention(outbox.retirements, deliveries, waker, keep=keep, now=deliveries.now)
+            jobs.append((EVERY_MINUTE, retention.retire_some))
+        if settings.webhook_secrets:
+            jobs.append((EVERY_SECOND, courier.go_round))
+        places = Places(settings.max_uploads)
+        UPLOADS_OPEN.set_function(lambda: places.under_way)
         async with running(*jobs):
-            yield Services(settings, storage, outbox, outcomes, readiness, waker)
+            yield Services(
+                settings,
+                storage,
+                outbox,
+                outcomes,
+                readiness,
+                waker,
+                places,
+                KeyRing(api_keys(mongo)),
+                key_usage(mongo, outbox),
+                begun,
+                presigner(settings),
+                looks,
+                Watches(looks, stopping),
+                deliveries,
+                used_keys,
+                derivations,
+                Places(EXPORTS_AT_ONCE, "exports"),
+                renderer,
+                room,
+                signed_in,
+            )
+
+
+@asynccontextmanager
+async def _open_courier(
+    settings: Settings, outbox: VideoOutbox, deliveries: WebhookDeliveries
+) -> AsyncIterator[Courier]:
+    async with open_receivers(Reach(settings.webhook_allowed_hosts)) as receivers:
+        signer = Signer(settings.webhook_secrets)
+        courier = Courier(outbox=outbox, deliveries=deliveries, receivers=receivers, signer=signer)
+        async with ending(courier):
+            yield courier
 
 
 def create_api(open_: OpenServices) -> FastAPI:
@@ -97,49 +207,36 @@ def create_api(open_: OpenServices) -> FastAPI:
         openapi_tags=TAGS,
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,  # `reference` takes their place
+        redoc_url=None,
     )
     problems.install(api)
-    for routes in (videos, results, health):
+    keys.install(api)
+    ready.install(api)
+    uploads.install(api)
+    actions.install(api)
+    webhooks.install(api)
+    idempotency.install(api)
+    for routes in (
+        *(videos, uploads, results),
+        *(v1_videos, listing, events, actions, webhooks),
+        *(detections, summary, tracks),
+        *(media, frames, renderings),
+        *(session, health, metrics, reference, page),
+    ):
         api.include_router(routes.router)
-    api.add_middleware(_BodyLimit)
-    api.add_middleware(_SecurityHeaders)
+    # The last one is the first that a request meets.
+    api.add_middleware(BodyBounds, except_for=_reads_by_itself)
+    api.add_middleware(KeyCheck)
+    api.add_middleware(Guard, is_keyless=keys.is_keyless)
+    api.add_middleware(SecurityHeaders)
+    api.add_middleware(Measures)
+    api.state.exposition = Exposition("api")
     return api
 
 
-class _BodyLimit:
-    """Refuses a large body where none is due.
-
-    Starlette would refuse it as well, in plain text; this answer is a problem like every other.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._next = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = dict(scope.get("headers", []))
-        size = headers.get(b"content-length", b"")
-        if size.isdigit() and int(size) > videos.MAX_REQUEST and scope["path"] != videos.UPLOAD_PATH:
-            refusal = problem(413, code="too_large", detail=f"More than {videos.MAX_REQUEST} bytes.")
-            await refusal(scope, receive, send)
-            return
-        await self._next(scope, receive, send)
-
-
-class _SecurityHeaders:
-    """Adds to every answer what keeps a browser from guessing."""
-
-    HEADERS: Final = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._next = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_more(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", []), *self.HEADERS]
-            await send(message)
-
-        await self._next(scope, receive, send_more)
+def _reads_by_itself(method: str, path: str, headers: Headers) -> bool:
+    return any(each.reads_by_itself(method, path, headers) for each in (videos, v1_videos))
 
 
 @asynccontextmanager
@@ -147,8 +244,13 @@ async def _open_from_environment() -> AsyncIterator[Services]:
     settings = load_settings()
     set_up_logs("api", settings)
     describe_settings("api", settings)
-    async with open_services(settings) as services:
-        yield services
+    keys.describe_rule(settings)
+    start_tracing("api", settings.otel_exporter_otlp_endpoint)
+    try:
+        async with open_services(settings) as services:
+            yield services
+    finally:
+        await asyncio.to_thread(stop_tracing)
 
 
 api = create_api(_open_from_environment)

@@ -10,9 +10,12 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
+from api.headers import UNLESS_SAID
+from app.clients.renderer import RunnerBusy
 from app.clients.storage import TooLarge
-from app.errors import Conflict, Missing, Rejected, Unavailable
+from app.errors import Conflict, Missing, NoRoom, Rejected, RetryLater, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -20,8 +23,20 @@ MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER: Final = "2"
 """Seconds; about as long as a server needs to be started again."""
 
+BUSY_RETRY_AFTER: Final = "5"
+"""Seconds; a place for an upload is free when another upload has ended."""
+
+NO_ROOM_RETRY_AFTER: Final = "60"
+"""Seconds; somebody has to make room."""
+
 CLIENT_GONE: Final = 499
 """Nobody reads this answer; nginx's number, for the access log."""
+
+ALWAYS: Final = (400, 408, 413, 421, 431, 500, 503)
+"""What any call may answer: to a head or a body that is too large, too slow or none, to a foreign `Host`,
+when a service is away, and by mistake."""
+
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 ID_SHOWN: Final = 64
 """Characters of an id that an answer repeats."""
@@ -54,6 +69,18 @@ class Stalled(Rejected):
         super().__init__("timeout", "The rest of the request did not come in time.")
 
 
+class Busy(RetryLater):
+    """There is as much to do as can be done at a time.
+
+    Args:
+        reason: a sentence without its full stop.
+    """
+
+
+class Conflicting(Rejected):
+    """What the thing is, or has become, does not allow what is asked for (409)."""
+
+
 class FieldProblem(BaseModel):
     """What is wrong with one part of a request."""
 
@@ -70,6 +97,10 @@ class Problem(BaseModel):
     detail: str = Field(examples=["The video 0d9f… does not exist"])
     code: str = Field(examples=["not_found"])
     errors: list[FieldProblem] | None = Field(None, description="What is wrong with which part, on 422.")
+    video_status: str | None = Field(
+        None, description="Where the video is, if that is why it cannot be done.", examples=["ready"]
+    )
+    reason: str | None = Field(None, description="The code of why a video has failed, where that is why.")
 
 
 def problem(
@@ -78,7 +109,9 @@ def problem(
     code: str,
     detail: str,
     errors: list[dict[str, str]] | None = None,
+    reason: str | None = None,
     headers: dict[str, str] | None = None,
+    video_status: str | None = None,
 ) -> Response:
     """Return an error as a response."""
     body: dict[str, Any] = {
@@ -90,18 +123,22 @@ def problem(
     }
     if errors:
         body["errors"] = errors
+    if video_status:
+        body["video_status"] = video_status
+    if reason:
+        body["reason"] = reason
     return Response(msgspec.json.encode(body), status, headers, media_type=MEDIA_TYPE)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the errors of a call for the OpenAPI document; 500 and 503 are always among them."""
+    """Return the errors of a call for the OpenAPI document; those of `ALWAYS` are among them."""
     return {
         status: {
             "model": Problem,
             "description": HTTPStatus(status).phrase,
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
-        for status in (*statuses, 500, 503)
+        for status in sorted({*statuses, *ALWAYS})
     }
 
 
@@ -109,6 +146,8 @@ def install(api: FastAPI) -> None:
     """Answer every error of this API with a problem."""
     api.add_exception_handler(Rejected, _on_rejected)
     api.add_exception_handler(Unavailable, _on_unavailable)
+    api.add_exception_handler(Busy, _on_busy)
+    api.add_exception_handler(RunnerBusy, _on_busy)
     api.add_exception_handler(Conflict, _on_conflict)
     api.add_exception_handler(RequestValidationError, _on_invalid)
     api.add_exception_handler(HTTPException, _on_http_error)
@@ -122,6 +161,8 @@ async def _on_rejected(_: Request, error: Exception) -> Response:
             return problem(404, code=error.code, detail=error.reason)
         case TooLarge():
             return problem(413, code=error.code, detail=f"The file has {error.reason}.")
+        case Conflicting():
+            return problem(409, code=error.code, detail=error.reason)
         case Stalled():
             return problem(408, code=error.code, detail=error.reason)
         case Invalid():
@@ -131,10 +172,24 @@ async def _on_rejected(_: Request, error: Exception) -> Response:
             return problem(422, code="invalid", detail=str(error))
 
 
-async def _on_unavailable(_: Request, error: Exception) -> Response:
+async def _on_unavailable(request: Request, error: Exception) -> Response:
+    if isinstance(error, NoRoom) and _takes_videos(request):
+        headers = {"Retry-After": NO_ROOM_RETRY_AFTER}
+        detail = "There is no room for more videos at the moment; please try again later."
+        return problem(507, code="insufficient_storage", detail=detail, headers=headers)
     service = error.service if isinstance(error, Unavailable) else "A service"
     detail = f"{service} does not answer at the moment; please try again."
     return problem(503, code="unavailable", detail=detail, headers={"Retry-After": RETRY_AFTER})
+
+
+def _takes_videos(request: Request) -> bool:
+    """Return whether the call is documented to refuse what there is no room for; others are tried again."""
+    return HTTPStatus.INSUFFICIENT_STORAGE in getattr(request.scope.get("route"), "responses", ())
+
+
+async def _on_busy(_: Request, error: Exception) -> Response:
+    headers = {"Retry-After": BUSY_RETRY_AFTER}
+    return problem(503, code="busy", detail=f"{error}; please try again.", headers=headers)
 
 
 async def _on_conflict(_: Request, __: Exception) -> Response:
@@ -154,17 +209,33 @@ async def _on_invalid(_: Request, error: Exception) -> Response:
     return problem(422, code="invalid", detail=detail or "The request cannot be read.", errors=errors)
 
 
-async def _on_http_error(_: Request, error: Exception) -> Response:
+async def _on_http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
-        return await _on_mistake(_, error)
+        return await _on_mistake(request, error)
+    if error.status_code == HTTPStatus.BAD_REQUEST:  # FastAPI's, of a body whose bytes are no text
+        return problem(422, code="invalid", detail="The request cannot be read.")
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-    return problem(error.status_code, code=code, detail=str(error.detail), headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_allowed(request))
+    return problem(error.status_code, code=code, detail=str(error.detail), headers=headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """Return the methods of a path; Starlette names those of the first route only."""
+    scopes = [{**request.scope, "method": method} for method in METHODS]
+    routes = request.app.routes
+    return [
+        scope["method"] for scope in scopes if any(route.matches(scope)[0] is Match.FULL for route in routes)
+    ]
 
 
 async def _on_gone(request: Request, _: Exception) -> Response:
-    logger.info("client went away", extra={"path": request.url.path})
+    logger.info("client went away", extra={"path": request.url.path, **request.path_params})
     return Response(status_code=CLIENT_GONE)
 
 
 async def _on_mistake(_: Request, __: Exception) -> Response:
-    return problem(500, code="internal", detail="Something went wrong here; it has been logged.")
+    # This answer alone is made outside of our middleware, which would add the headers.
+    detail = "Something went wrong here; it has been logged."
+    return problem(500, code="internal", detail=detail, headers=dict(UNLESS_SAID))

@@ -8,13 +8,16 @@ from typing import Final
 
 from app.clients.storage import Storage
 from app.clients.video_outbox import VideoOutbox
+from app.clients.webhook_deliveries import WebhookDeliveries
 from app.domain.documents import (
     DELETED_PREFIX,
+    DERIVED_PREFIX,
     DETECTION_PREFIX,
     FAILED_PREFIX,
     INPUT_PREFIX,
     OWNER_KEY,
     deleted_object,
+    derived_folder,
     detection_object,
     failed_object,
     input_object,
@@ -24,13 +27,16 @@ logger = logging.getLogger(__name__)
 
 ORPHAN_AFTER: Final = timedelta(hours=24)
 """An object that long without a document was left by a process that died, or came late. Between the end of
-an upload and its document lie two minutes at most (`api.upload`)."""
+an upload and its document lie two minutes at most (`api.sent`)."""
 
 UUID4: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 """Ids of videos."""
 
 NAMES: Final = {INPUT_PREFIX: input_object, DETECTION_PREFIX: detection_object, FAILED_PREFIX: failed_object}
-"""How the objects of a video are named, by what the names begin with."""
+"""How the objects of a video are named, by what the names begin with; those of `derived/` have any ending."""
+
+SWEPT: Final = (*NAMES, DERIVED_PREFIX)
+"""Where objects may be left that nobody knows."""
 
 AT_ONCE: Final = 500
 """Ids that Mongo is asked for at once."""
@@ -42,11 +48,16 @@ def _now() -> datetime:
 
 def video_of(name: str) -> str | None:
     """Return whose object has this name; None when it is none of ours."""
-    for name_of in (*NAMES.values(), deleted_object):
-        found = UUID4.search(name)
-        if found and name_of(found[0]) == name:
-            return found[0]
-    return None
+    found = UUID4.search(name)
+    if found is None:
+        return None
+    is_ours = name in {name_of(found[0]) for name_of in (*NAMES.values(), deleted_object)}
+    return found[0] if is_ours or _is_derived(name, found[0]) else None
+
+
+def _is_derived(name: str, video_id: str) -> bool:
+    folder, _, rest = name.rpartition("/")
+    return f"{folder}/" == derived_folder(video_id) and rest != ""
 
 
 class Sweeps:
@@ -58,6 +69,7 @@ class Sweeps:
         storage: where objects are.
         outbox: what videos are known.
         buckets: where to look.
+        deliveries: what was told of videos.
         now: the clock.
     """
 
@@ -67,10 +79,12 @@ class Sweeps:
         outbox: VideoOutbox,
         *,
         buckets: Sequence[str],
+        deliveries: WebhookDeliveries,
         now: Callable[[], datetime] = _now,
     ) -> None:
         self._storage = storage
         self._outbox = outbox
+        self._deliveries = deliveries
         self._buckets = buckets
         self._now = now
 
@@ -81,6 +95,7 @@ class Sweeps:
                 video_id = video_of(item.name)
                 if video_id is None or not await self._is_confirmation(bucket, item.name, video_id):
                     continue
+                await self._deliveries.forget(video_id)
                 if await self._outbox.forget(video_id):
                     logger.info("video state changed", extra={"video_id": video_id, "state": "deleted"})
                 await self._storage.delete(bucket, item.name)
@@ -89,21 +104,22 @@ class Sweeps:
         """Remove objects of videos that no document names, and what is left of writes that never ended."""
         before = self._now() - ORPHAN_AFTER
         for bucket in self._buckets:
-            for prefix in NAMES:
+            for prefix in SWEPT:
                 async for names in self._old(bucket, prefix, before):
                     for video_id in names.keys() - await self._outbox.known(names.keys()):
-                        await self._remove_orphan(bucket, names[video_id], video_id)
+                        for name in names[video_id]:
+                            await self._remove_orphan(bucket, name, video_id)
                 await self._storage.abort_unfinished(
                     bucket, prefix, before=before, is_ours=lambda name: video_of(name) is not None
                 )
 
-    async def _old(self, bucket: str, prefix: str, before: datetime) -> AsyncIterator[dict[str, str]]:
+    async def _old(self, bucket: str, prefix: str, before: datetime) -> AsyncIterator[dict[str, list[str]]]:
         """Yield old objects that have our names, by the ids of their videos, some at a time."""
-        some: dict[str, str] = {}
+        some: dict[str, list[str]] = {}
         async for item in self._storage.names(bucket, prefix):
             video_id = video_of(item.name)
             if video_id is not None and item.modified < before:
-                some[video_id] = item.name
+                some.setdefault(video_id, []).append(item.name)
             if len(some) == AT_ONCE:
                 yield some
                 some = {}
@@ -114,7 +130,8 @@ class Sweeps:
         """The document is looked up last: between the question and the removal nothing else happens."""
         if await self._is_marked(bucket, name) and not await self._outbox.is_known(video_id):
             await self._storage.delete(bucket, name)
-            logger.info("orphaned object removed", extra={"bucket": bucket, "object": name})
+            fields = {"video_id": video_id, "bucket": bucket, "object": name}
+            logger.info("orphaned object removed", extra=fields)
 
     async def _is_confirmation(self, bucket: str, name: str, video_id: str) -> bool:
         """Workers of version 0.1 write it without our mark; then Mongo knows of the deletion."""

@@ -5,8 +5,11 @@
 `app.errors`              what can go wrong, by what the caller may do
 `app.settings`            what an operator may change
 `app.topics`              the contract between the stages: one line per topic
+`app.client`              Kadr for Python programs: it knows the API and nothing behind it
 `app.clients`             the outside world: one module per service, each knows one library
 `app.decoding`            the child process that decodes one video, and its parent's side
+`app.telemetry`           numbers for Prometheus, and traces
+`app.metrics_page`        where a worker shows its numbers
 `app.delivery`            the one loop that acknowledges: retry in place, set aside or stop; never skip
 `app.work_folder`         where inputs lie while they are decoded
 `app.rejected`            what could not be processed

@@ -85,6 +85,11 @@ class Turn:
     granted: int = 0
     called: asyncio.Future[None] | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether one more frame would be let through without waiting."""
+        return self.granted > 0 or self.gate.has_room
+
     async def admit(self, rank: int) -> None:
         """Return when one more frame may be sent.
 
@@ -131,7 +136,7 @@ class Gate:
 
     async def wait(self, turn: Turn) -> None:
         """Return when a video was granted at least one frame; the least rank goes first."""
-        if self._room > 0 and not self._is_awaited:
+        if self.has_room:
             self._room -= 1
             turn.granted += 1
             return
@@ -141,6 +146,11 @@ class Gate:
             await turn.called
         finally:
             turn.called = None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether there is room that nobody else waits for."""
+        return self._room > 0 and not self._is_awaited
 
     @property
     def _is_awaited(self) -> bool:

@@ -23,6 +23,7 @@ from app.domain.messages import M, decode
 from app.errors import Rejected, RetryLater, StartAgain
 from app.failpoints import failpoint
 from app.suspects import DEATHS, Suspects
+from app.telemetry.metrics import MESSAGES_HANDLED, MESSAGES_REJECTED, known_code
 from app.topics import Contract
 
 logger = logging.getLogger(__name__)
@@ -274,13 +275,15 @@ class Delivery:
 
     async def _set_aside(self, route: Route[Any], batch: _Batch, reason: Rejected) -> None:
         event, position = batch.events[0], batch.positions[0]
-        logger.error("set aside: %s", reason, extra={"position": position, "code": reason.code})
+        fields = {"video_id": video_of(event), "position": position, "code": reason.code}
+        logger.error("set aside: %s", reason, extra=fields)
         if self.suspects.deaths(position) <= DEATHS:  # with more it has killed us while being set aside
             try:
                 await self._retrying("", lambda: route.on_rejected(event, reason), batch)
             except Rejected as second:
-                logger.error("no video is told: %s", second, extra={"position": position})  # noqa: TRY400 - expected
+                logger.error("no video is told: %s", second, extra=fields)  # noqa: TRY400 - expected
         await self._retrying("Kafka", lambda: self.keeper.set_aside(event, reason), batch)
+        MESSAGES_REJECTED.labels(route.contract.name, known_code(reason.code)).inc()
 
     async def _retrying(self, what: str, call: Callable[[], Awaitable[T]], batch: _Batch | None = None) -> T:
         """Call until it does not raise `RetryLater`; say once that it waits, and once that it goes on.
@@ -362,9 +365,15 @@ class _Pipeline:
             message = event.message
             self._delivery.last_offsets[Partition(message.topic, message.partition)] = message.offset
             await self._stream.ack(event)
+        MESSAGES_HANDLED.labels(self._delivery.route.contract.name).inc(len(batch.events))
 
 
 def position_of(event: Any) -> str:  # noqa: ANN401 - Faust has no types
     """Return where a message stands: `topic/partition/offset`."""
     message = event.message
     return f"{message.topic}/{message.partition}/{message.offset}"
+
+
+def video_of(event: Any) -> str:  # noqa: ANN401 - Faust has no types
+    """Return the id of the video that a message is about: every key is one, or begins with it."""
+    return (event.message.key or b"").decode(errors="replace").partition("/")[0]

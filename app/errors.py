@@ -3,6 +3,7 @@
 KadrError
 ├── RetryLater            the world was not ready; the same call may succeed later
 │   └── Unavailable       a named service does not answer
+│       └── NoRoom        it has no room for more
 ├── Rejected              this input will never succeed; set it aside with its reason
 │   ├── Malformed         bytes that are not the message they should be
 │   ├── Missing           the named thing is not there, for good
@@ -41,6 +42,10 @@ class Unavailable(RetryLater):
     def __init__(self, service: str, cause: object) -> None:
         self.service = service
         super().__init__(f"{service} is not available: {cause}")
+
+
+class NoRoom(Unavailable):
+    """A service, or a disk, has no room for more; somebody has to make some."""
 
 
 class Rejected(KadrError):

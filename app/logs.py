@@ -10,6 +10,8 @@ from typing import Final
 import msgspec
 
 from app.settings import Settings
+from app.telemetry.subject import subject
+from app.telemetry.tracing import trace_named
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +24,7 @@ QUIET: Final = {
     "aiohttp.access": logging.WARNING,
     "pymongo": logging.WARNING,
     "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
     "uvicorn.access": logging.WARNING,
 }
 """Libraries that would tell of every request, or of every try while a server is away."""
@@ -39,6 +42,13 @@ ERROR_OF_NOBODY: Final = "FutureMessage exception was never retrieved"
 """Faust keeps two futures of each message that it sends, and gives us one: the other fails unseen."""
 
 
+CHATTY: Final = frozenset({"aiokafka", "faust", "mode", "opentelemetry", "pymongo", "urllib3"})
+"""Libraries that say the same again and again while a server is away."""
+
+OWN_HANDLERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.access")
+"""Loggers to which a server gives handlers of its own before we come: their lines are to be like ours."""
+
+
 def set_up_logs(role: str, settings: Settings) -> None:
     """Send everything to standard error, one line each, flushed."""
     # Not sys.stderr: Faust puts a logger in its place, and lines would go in circles.
@@ -48,6 +58,9 @@ def set_up_logs(role: str, settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     for name, level in QUIET.items():
         logging.getLogger(name).setLevel(level)
+    for name in OWN_HANDLERS:
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
 
 
 def describe_settings(role: str, settings: Settings) -> None:
@@ -74,7 +87,7 @@ class _Once(logging.Filter):
         library = record.name.partition(".")[0]
         if library == "asyncio" and record.getMessage().startswith(ERROR_OF_NOBODY):
             return False
-        if library not in {"aiokafka", "faust", "mode", "pymongo", "urllib3"}:
+        if library not in CHATTY:
             return True
         if library == "aiokafka" and record.levelno == logging.ERROR:
             # It calls an error what it tries again by itself, such as a coordinator that is being chosen.
@@ -113,11 +126,21 @@ class _JsonFormatter(logging.Formatter):
             "logger": record.name,
             "event": record.getMessage(),
         }
-        line |= {name: str(value) for name, value in _fields(record).items()}
+        line |= {name: _plain(value) for name, value in _fields(record).items()}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return msgspec.json.encode(line).decode()
 
 
+def _plain(value: object) -> object:
+    """Return a fact as JSON has it: numbers stay numbers, everything that JSON lacks becomes a text."""
+    return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
 def _fields(record: logging.LogRecord) -> dict[str, object]:
-    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    if about := fields.get("video_id") or subject():
+        fields["video_id"] = about
+    if trace := trace_named(str(fields.get("video_id", ""))):
+        fields["trace_id"] = trace
+    return fields

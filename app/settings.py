@@ -1,20 +1,35 @@
 """What an operator may change: one frozen object, read once from the environment and passed in."""
 
 import os
+import re
 import sys
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.domain.precision import Precision
+from app.domain.receivers import check_allowed, read_receiver
 from app.domain.sentences import Language
-from app.errors import EXIT_MISCONFIGURED
+from app.domain.webhooks import check_secrets
+from app.errors import EXIT_MISCONFIGURED, Rejected
 
-Precision: TypeAlias = Literal["f32", "bf16", "int8"]
-"""How a model computes: as it was trained, rounded to bf16, or in integers of 8 bits after a calibration."""
+KeyRule: TypeAlias = Literal["auto", "required", "off"]
+"""When the API asks for a key: where it is reached from other machines, always, never."""
+
+PUBLIC_ENDPOINT = r"^((https?://)?([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?/?)?$"
+"""A host, with a port or without, and maybe how it is spoken to; nothing is added to a path."""
 
 FEWEST_OPEN = 8
 """Videos that are decoded in turns where there are fewer cores than that: no long one holds up the others."""
@@ -36,6 +51,31 @@ def _plain_seconds(value: object) -> object:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_plain_seconds)]
+
+
+def _in_small_letters(value: str) -> str:
+    """Take a SHA-256 as any program prints it, or none.
+
+    Raises:
+        ValueError: it is cut off, or something else.
+    """
+    digest = value.strip().lower()
+    if digest and not re.fullmatch("[0-9a-f]{64}", digest):
+        raise ValueError("it must be a whole SHA-256, 64 hexadecimal digits")
+    return digest
+
+
+Digest = Annotated[str, AfterValidator(_in_small_letters)]
+
+
+def _as_webhook_secrets(value: SecretStr) -> SecretStr:
+    """Take secrets of Standard Webhooks, separated by spaces, the newest first; or none.
+
+    Raises:
+        ValueError: one of them is none.
+    """
+    check_secrets(value.get_secret_value())
+    return value
 
 
 class Settings(BaseSettings):
@@ -61,6 +101,8 @@ class Settings(BaseSettings):
     # Storage
     buckets: Annotated[tuple[str, ...], NoDecode] = ("videos",)
     data_dir: Path = Path(".data")
+    retention_days: int = Field(default=0, ge=0)
+    min_free_bytes: int = Field(default=1 << 30, ge=0)
 
     # Streams
     topic_replication_factor: int = Field(default=1, ge=1)
@@ -85,24 +127,52 @@ class Settings(BaseSettings):
     max_pixels: int = Field(default=8192 * 4320, ge=1)
     max_frames: int = Field(default=10_000_000, ge=1)
     max_duration: Duration = Field(default=timedelta(hours=48), ge=_seconds(1))
+    max_streams: int = Field(default=64, ge=1)
+    max_size_changes: int = Field(default=100, ge=0)
+    max_frame_rate: float = Field(default=1000, gt=0)
+    decoder_cpu: float = Field(default=60, gt=0)
+    decoder_cpu_least: Duration = Field(default=timedelta(minutes=10), ge=_seconds(0))
+    decoder_wall: Duration = Field(default=timedelta(hours=48), gt=_seconds(0))
+
+    # Renderings
+    frame_within: Duration = Field(default=_seconds(20), gt=_seconds(0))
+    rendering_bytes: int = Field(default=8 << 30, ge=1 << 20)
+    rendering_wall: Duration = Field(default=timedelta(hours=12), gt=_seconds(0))
 
     # Model
     model: str = ""
     imgsz: int = Field(default=640, ge=32, le=4096)
     batch_size: int = Field(default=8, ge=1, le=256)
     model_download: bool = True
+    model_sha256: Digest = ""
     detector_precision: Precision = "f32"
 
     # API
     api_url: str = "http://127.0.0.1:8080"
     default_language: Language = "ru"
     max_upload_bytes: int = Field(default=20 << 30, ge=1)
+    max_uploads: int = Field(default=16, ge=1)
+    upload_idle: Duration = Field(default=_seconds(60), ge=_seconds(1))
+    upload_rate: int = Field(default=2048, ge=1)
+    upload_within: Duration = Field(default=timedelta(hours=24), ge=_seconds(1))
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ("localhost", "127.0.0.1", "[::1]", "api_checkout")
+    api_keys: KeyRule = "auto"
+    api_published: str = ""
+    s3_public_endpoint: str = Field(default="", pattern=PUBLIC_ENDPOINT)
+
+    # Webhooks
+    webhook_secret: Annotated[SecretStr, AfterValidator(_as_webhook_secrets)] = SecretStr("")
+    webhook_url: str = ""
+    webhook_allowed_hosts: Annotated[tuple[Annotated[str, AfterValidator(check_allowed)], ...], NoDecode] = ()
 
     # Logs
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["text", "json"] = "text"
 
-    @field_validator("buckets", mode="before")
+    # Traces
+    otel_exporter_otlp_endpoint: str = ""
+
+    @field_validator("buckets", "allowed_hosts", "webhook_allowed_hosts", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         """Take `BUCKETS=videos,archive` as two names."""
@@ -111,6 +181,29 @@ class Settings(BaseSettings):
             if isinstance(value, str)
             else value
         )
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _read_webhook_url(cls, value: str, others: ValidationInfo) -> str:
+        """Take a URL that messages can be posted to, and signed for; or none.
+
+        Raises:
+            ValueError: it is none, or there is no secret.
+        """
+        if not value:
+            return value
+        try:
+            read_receiver(value)
+        except Rejected as error:
+            raise ValueError(f"it {error.reason}") from error
+        if not others.data.get("webhook_secret", SecretStr("")).get_secret_value():
+            raise ValueError("it needs WEBHOOK_SECRET")
+        return value
+
+    @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """What messages to receivers are signed with, the newest first."""
+        return check_secrets(self.webhook_secret.get_secret_value())
 
     @property
     def videos_at_once(self) -> int:

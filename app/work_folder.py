@@ -50,15 +50,24 @@ class WorkFolder:
         Raises:
             Unavailable: there is no room for it beside those that are being written, or the disk fails.
         """
+        self.require(size)
         with _refusals():
-            free = shutil.disk_usage(self.path).free - sum(map(_rest_of, self._coming.items()))
-            if size + SPARE > free:
-                raise Unavailable(SERVICE, f"{size} bytes are needed, {max(free, 0)} are free")
             self._coming[file] = size
             try:
                 yield
             finally:
                 del self._coming[file]
+
+    def require(self, size: int) -> None:
+        """Return if there is room for so many bytes; nothing is kept free for them.
+
+        Raises:
+            Unavailable: there is not, beside the files that are being written, or the disk fails.
+        """
+        with _refusals():
+            free = shutil.disk_usage(self.path).free - sum(map(_rest_of, self._coming.items()))
+        if size + SPARE > free:
+            raise Unavailable(SERVICE, f"{size} bytes are needed, {max(free, 0)} are free")
 
 
 @contextmanager

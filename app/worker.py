@@ -32,6 +32,8 @@ from app.streaming.local_state import LocalState
 from app.streaming.membership import Membership
 from app.streaming.upkeep import Upkeep
 from app.suspects import Suspects
+from app.telemetry.exposition import begin_topic
+from app.telemetry.tracing import start_tracing, stop_tracing
 from app.topics import STREAMS, Contract, required_topics
 
 logger = logging.getLogger(__name__)
@@ -82,9 +84,10 @@ def create_worker(
         "broker_rebalance_timeout": 60,
         "broker_request_timeout": max(90.0, session + 30),
         "broker_max_poll_interval": 1_000_000,
-        "broker_commit_interval": 0.5,
+        "broker_commit_interval": 1.0,
         "producer_acks": -1,
-        "producer_linger": 0,
+        # So that the rows of one message go out in one request, not the first alone and the others after it.
+        "producer_linger": 0.002,
         "producer_request_timeout": 1200,
         "producer_max_batch_size": 900_000,
         "producer_max_request_size": 5_000_000,
@@ -206,6 +209,7 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
             in_flight=in_flight,
         )
         self.deliveries[name] = delivery
+        begin_topic(route.contract.name)
 
         async def run(stream: Any) -> None:  # noqa: ANN401 - Faust has no types
             await delivery.run(stream)
@@ -221,6 +225,7 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
         """Wait for Kafka, make or check the topics, and open the clients."""
         set_up_logs(self.role, self.settings)  # the worker that started us has put its own handlers there
         describe_settings(self.role, self.settings)
+        start_tracing(self.role, self.settings.otel_exporter_otlp_endpoint)
         try:
             self.broker = await self._reach_kafka()
             await self._end_last_membership()
@@ -293,6 +298,7 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
         """Close the clients, after every agent has stopped."""
         await super().on_shutdown()
         await self._open.aclose()
+        await asyncio.to_thread(stop_tracing)
 
     async def first_unread(self) -> Mapping[Partition, int]:
         """Return from which offset each assigned partition must go on, as the broker knows it.

@@ -21,6 +21,7 @@ write with Ultralytics, on torch and on its OpenVINO export, and the floor under
 `machine`     where and with what it ran
 `scaling`     `python -m benchmarks.scaling`: several workers, and everything but the model
 `endurance`   `python -m benchmarks.endurance`: memory through hours of video
+`renderings`  `python -m benchmarks.renderings`: videos with boxes, beside bare decoding and encoding
 `stand_ins`   a Kadr whose inference workers are stand-ins
 `stand_in`    such a worker
 ============  ======================================================================================

@@ -14,11 +14,13 @@ from typing import Final, cast, get_args
 
 import msgspec
 
+from app.clients.worker_pages import model_of
 from app.detection.export import SUFFIX, Export, load_export
 from app.detection.weights import DEMO_MODEL, MODELS, Weights, find_weights
+from app.domain.precision import Precision
 from app.errors import KadrError, Misconfigured
-from app.local.foreground import interruptible
-from app.settings import Precision, Settings
+from app.local.interrupts import interruptible
+from app.settings import Settings
 from benchmarks.course import Course, check_parity, plan_turns
 from benchmarks.findings import SIDES, Findings, Run, Side
 from benchmarks.machine import changed_settings, describe_commit, describe_machine, list_versions
@@ -103,7 +105,7 @@ def _run(
         ) as service,
         open_rivals(asked.sides, weights.path, export, folder) as rivals,
     ):
-        model = service.api.model()
+        model = model_of(f"http://127.0.0.1:{service.stack.ports.inference}")
         run.backend = model.backend if model else ""
         course = Course(service, rivals, run, _say)
         course.warm_up(videos)

@@ -62,27 +62,21 @@ def open_decoding(_model: Path) -> tuple[Work, Callable[[], str]]:
     import cv2  # noqa: PLC0415  # each job loads only its own libraries
 
     from app.decoding.limits import keep_heap  # noqa: PLC0415  # likewise
-    from app.decoding.protocol import Limits  # noqa: PLC0415  # likewise
+    from app.decoding.process import create_limits  # noqa: PLC0415  # likewise
     from app.decoding.reader import VideoReader  # noqa: PLC0415  # likewise
 
     keep_heap()
     cv2.setNumThreads(1)
-    settings = Settings()
-    limits = Limits(
-        pixels=settings.max_pixels,
-        frames=settings.max_frames,
-        seconds=settings.max_duration.total_seconds(),
-        memory=settings.decoder_memory,
-        stall=settings.decoder_stall.total_seconds(),
-    )
+    limits = create_limits(Settings())
 
     def work(order: Order) -> int:
         done = 0
-        for sample in VideoReader(Path(order.video), stride=STRIDE, limits=limits).sampled():
-            sample.picture()
-            done += 1
-            if done == order.frames:
-                break
+        with Path(order.video).open("rb", buffering=0) as video:
+            for sample in VideoReader(video, stride=STRIDE, limits=limits).sampled():
+                sample.picture()
+                done += 1
+                if done == order.frames:
+                    break
         return done
 
     return work, lambda: "pictures that no wanted one refers to are skipped"

@@ -25,7 +25,7 @@ from app.clients.video_outbox import open_video_outbox
 from app.domain.documents import OURS, input_object
 from app.domain.messages import Options
 from app.errors import KadrError
-from app.local.foreground import interruptible
+from app.local.interrupts import interruptible
 from app.settings import Settings
 from benchmarks.machine import describe_machine
 from benchmarks.processor import PROC, children_of

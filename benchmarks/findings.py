@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from app.settings import Precision
+from app.domain.precision import Precision
 
 Side = Literal["kadr", "torch", "openvino", "floor"]
 """Whom is measured: Kadr, Ultralytics' loop on torch, the same on its OpenVINO export, the floor."""

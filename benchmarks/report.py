@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from benchmarks.figures import (
+    MILLISECONDS,
     Ratio,
     cpu_per_frame,
     median_by_process,
@@ -39,8 +40,9 @@ INTRODUCTION: Final = """\
 Written by `make bench`; `results.json` beside it holds every single sample. Times are milliseconds per
 sampled frame (every 5th), medians of the repetitions; `cpu` is processor time, of all processes and threads.
 
-* **Kadr**: from the first byte of the upload to the last byte of the result, on a stack of its own: Kafka, a
-  Mongo-wire server, S3 and the five processes. `cpu` includes the child that gets ready for the next video.
+* **Kadr**: from the first byte of the upload until the video is `ready`, as Kadr itself has noted it, and the
+  time for fetching the result; on a stack of its own: Kafka, a Mongo-wire server, S3 and the five processes.
+  `cpu` includes the child that gets ready for the next video, and what it takes to ask whether it is ready.
 * **Ultralytics**: `YOLO(weights).predict(video, vid_stride=5, stream=True)` on torch, and on its own OpenVINO
   export (with dynamic shapes, so that no border is computed that Kadr does not compute), loaded and warm.
   Nothing is done with what it finds. It looks at frames 4, 9, 14, …, Kadr at 0, 5, 10, …
@@ -173,6 +175,12 @@ def _processes(run: Run, videos: Sequence[str]) -> str:
     rows.append(
         ["**without decoders and inference**", *(f"**{each:.2f}**" for each in sums), _idle(run, *rest)]
     )
+    if run.idle:
+        at_rest = sum(run.idle.get(name, 0.0) for name in rest) / MILLISECONDS
+        walls = [median_of(of_side(run.samples, video, "kadr"), wall_per_frame) or 0.0 for video in videos]
+        rows.append(
+            ["of that, what idling takes meanwhile", *(f"{at_rest * each:.2f}" for each in walls), ""]
+        )
     text = OVERHEAD.text(" ms")
     rows.append([f"target: {text}", *(OVERHEAD.verdict(each) if each else "-" for each in sums), ""])
     rows += _bare(run, videos)

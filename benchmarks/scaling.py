@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from app.errors import KadrError
-from app.local.foreground import interruptible
+from app.local.interrupts import interruptible
 from benchmarks.machine import describe_machine
 from benchmarks.stand_ins import open_stand_ins, seconds_until_ready
 from models.shapes import repeat_clip, write_clip

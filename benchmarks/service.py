@@ -1,6 +1,7 @@
 """A Kadr of its own, and one video through it."""
 
-import itertools
+import asyncio
+import io
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,11 +11,14 @@ from typing import Any, Final
 
 import msgspec
 
-from app.clients.kadr_api import Addresses, KadrApi, open_kadr_api
+from app.client import Kadr, NotReady, VideoFailed
+from app.clients.runner_records import open_runner_records
+from app.domain.precision import Precision
+from app.domain.records import Record
 from app.errors import KadrError
 from app.local.ports import free_ports
 from app.local.stack import SETTING_OF_SERVER, LocalStack
-from app.settings import Precision
+from app.settings import Settings
 from benchmarks.processor import Reading, Usage
 
 PRECISION_SETTING: Final = "DETECTOR_PRECISION"
@@ -22,12 +26,15 @@ PRECISION_SETTING: Final = "DETECTOR_PRECISION"
 DONE_SECONDS: Final = 1800.0
 """After this a video is given up."""
 
-QUIET_SHARE: Final = 0.75
-"""Until this share of the shortest time so far nobody asks: each question costs what is being measured. A
-result that is there at the first question may have been there for long: that time counts for nothing."""
+QUIET_SHARE: Final = 1.0
+"""Until this share of the shortest time so far nobody asks: each question costs what is being measured."""
 
-ASK_EVERY: Final = 0.02
-"""Share of the time so far between two questions from then on, and so the largest error of a single time."""
+ASK_EVERY: Final = 0.1
+"""Share of the time so far between two questions from then on. Kadr itself notes when a result was there, so
+that this is no error of a time."""
+
+CLOCKS_APART: Final = 0.005
+"""Seconds by which the clock of the day may have been set while a video was measured by it."""
 
 STILL_EVERY: Final = 1.5
 STILL_SECONDS: Final = 10.0
@@ -44,7 +51,7 @@ class Result:
     """A video that went through Kadr.
 
     Attributes:
-        wall: seconds from the first byte of the upload to the last of the result.
+        wall: seconds from the first byte of the upload until it was ready, and those for fetching the result.
         cpu: milliseconds by process; of `runner` the parent alone, its children are `decoders`.
         document: the result.
     """
@@ -70,31 +77,26 @@ class Service:
     """
 
     stack: LocalStack
-    api: KadrApi
+    api: Kadr
     pids: dict[str, int]
     _shortest: dict[Path, float] = field(default_factory=dict)
 
     def look_at(self, video: Path) -> Result:
-        """Submit a video and wait for its result; once more where nobody saw when it came.
+        """Submit a video and wait for its result.
 
         Raises:
-            BenchmarkFailed: it has failed, or takes for ever.
+            BenchmarkFailed: it has failed, or takes for ever, or the clock was set meanwhile.
         """
-        while (result := self._look_at(video)) is None:
-            self._shortest[video] /= 2
-        return result
-
-    def _look_at(self, video: Path) -> Result | None:
         self.rest()
         before = Reading.take(self.pids)
-        began = time.monotonic()
-        video_id = self.api.upload(video, bucket=None, on_sent=lambda _bytes: None)
-        expected = self._shortest.get(video, 0.0)
-        document, questions = self._wait(video_id, began, quiet=expected * QUIET_SHARE)
-        wall = time.monotonic() - began
-        if questions == 1 and expected:
-            return None
+        began, offset = time.monotonic(), clock_offset()
+        video_id = self.api.submit(video).id
+        quiet = self._shortest.get(video, 0.0) * QUIET_SHARE
+        document, fetching = self._wait(video_id, began, quiet=quiet)
         used = Reading.take(self.pids).used(before)
+        if abs(clock_offset() - offset) > CLOCKS_APART:
+            raise BenchmarkFailed("the clock was set while a video was measured")
+        wall = self._ready_at(video_id) - (began + offset) + fetching
         self._shortest[video] = min(wall, self._shortest.get(video, wall))
         self.rest()
         # The child that gets ready for the next video is part of what a video costs.
@@ -131,20 +133,30 @@ class Service:
         used = split_decoders(after.used(before), children=after.used(before)["runner"].children)
         return {name: milliseconds / (after.at - before.at) for name, milliseconds in used.items()}
 
-    def _wait(self, video_id: str, began: float, *, quiet: float) -> tuple[dict[str, Any], int]:
-        """Return the result, and how many questions it took."""
+    def _wait(self, video_id: str, began: float, *, quiet: float) -> tuple[dict[str, Any], float]:
+        """Return the result, and the seconds for fetching it."""
         time.sleep(max(0.0, began + quiet - time.monotonic()))
-        for questions in itertools.count(1):
-            if time.monotonic() > began + DONE_SECONDS:
-                break
-            with self.api.answer(video_id) as answer:
-                if answer.note.status == "ready":
-                    document: dict[str, Any] = msgspec.json.decode(b"".join(answer.pieces))
-                    return document, questions
-                if answer.note.error is not None:
-                    raise BenchmarkFailed(f"a video has failed: {answer.note.error.message}")
+        while (asked := time.monotonic()) < began + DONE_SECONDS:
+            result = io.BytesIO()
+            try:
+                self.api.save_result(video_id, result)
+            except NotReady:
+                pass
+            except VideoFailed as error:
+                raise BenchmarkFailed(str(error)) from error
+            else:
+                fetching = time.monotonic() - asked
+                document: dict[str, Any] = msgspec.json.decode(result.getvalue())
+                return document, fetching
             time.sleep(ASK_EVERY * (time.monotonic() - began))
         raise BenchmarkFailed(f"a video was not ready after {DONE_SECONDS:.0f} seconds")
+
+    def _ready_at(self, video_id: str) -> float:
+        """Return when the result was there, in seconds of the clock of the day."""
+        record = asyncio.run(record_of(self.stack, video_id))
+        if record is None or record.ready_at is None:
+            raise BenchmarkFailed(f"nobody noted when the video {video_id} was ready")
+        return record.ready_at.timestamp()
 
 
 @contextmanager
@@ -166,13 +178,20 @@ def open_service(
         stack = LocalStack.from_environment(given, data_dir=folder, ports=ports)
         with stack:
             stack.wait_ready()
-            addresses = Addresses(
-                api=f"http://127.0.0.1:{ports.api}",
-                runner=f"http://127.0.0.1:{ports.runner}",
-                inference=f"http://127.0.0.1:{ports.inference}",
-            )
-            with open_kadr_api(addresses) as api:
+            with Kadr(f"http://127.0.0.1:{ports.api}") as api:
                 yield Service(stack, api, pids_of(stack))
+
+
+def clock_offset() -> float:
+    """Return by how many seconds the clock of the day is ahead of the monotonic one."""
+    return time.time() - time.monotonic()
+
+
+async def record_of(stack: LocalStack, video_id: str) -> Record | None:
+    """Return what a stack's runner knows of a video; None when it does not know it."""
+    given = {name.lower(): value for name, value in stack.environment().items()}
+    async with open_runner_records(Settings.model_validate(given)) as records:
+        return await records.get(video_id)
 
 
 def own_environment(environment: Mapping[str, str]) -> dict[str, str]:

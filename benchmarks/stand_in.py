@@ -69,7 +69,13 @@ async def open_clients(_settings: Settings) -> AsyncIterator[Clients]:
 
 
 choose_event_loop()
-worker = create_worker("inference", load_settings(), open_clients, buffer=256, broker_commit_interval=0.2)
+worker = create_worker(
+    "inference",
+    load_settings(),
+    open_clients,
+    buffer=256,
+    broker_commit_interval=inference.COMMIT_INTERVAL,
+)
 inference.attach(worker)
 attach_pages(worker, checks=dict)
 

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from app.clients.kadr_api import Addresses, open_kadr_api
+from app.client import Kadr
 from app.local.folder import DataFolder
 from app.local.ports import Ports, free_ports
 from app.local.processes import ROLES, create_api, create_worker
@@ -40,12 +40,8 @@ def open_stand_ins(
         stack = LocalStack.from_environment(given, data_dir=folder, ports=ports, processes=processes)
         opened.enter_context(stack)
         stack.wait_ready()
-        addresses = Addresses(
-            api=f"http://127.0.0.1:{ports.api}",
-            runner=f"http://127.0.0.1:{ports.runner}",
-            inference=f"http://127.0.0.1:{ports.inference}",
-        )
-        yield Service(stack, opened.enter_context(open_kadr_api(addresses)), pids_of(stack))
+        api = opened.enter_context(Kadr(f"http://127.0.0.1:{ports.api}"))
+        yield Service(stack, api, pids_of(stack))
 
 
 def _processes(folder: DataFolder, ports: Ports, more: Sequence[Ports]) -> tuple[Program, ...]:
@@ -65,7 +61,7 @@ def seconds_until_ready(service: Service, videos: Sequence[Path], *, within: flo
         BenchmarkFailed: one has failed, or they take too long.
     """
     began = time.monotonic()
-    open_ids = [service.api.upload(video, bucket=None, on_sent=lambda _bytes: None) for video in videos]
+    open_ids = [service.api.submit(video).id for video in videos]
     while open_ids:
         if time.monotonic() > began + within:
             raise BenchmarkFailed(f"not ready after {within:.0f} seconds")
@@ -75,7 +71,7 @@ def seconds_until_ready(service: Service, videos: Sequence[Path], *, within: flo
 
 
 def _is_ready(service: Service, video_id: str) -> bool:
-    with service.api.answer(video_id) as answer:
-        if answer.note.error is not None:
-            raise BenchmarkFailed(f"a video has failed: {answer.note.error.message}")
-        return answer.note.status == "ready"
+    video = service.api.get(video_id)
+    if video.error is not None:
+        raise BenchmarkFailed(f"a video has failed: {video.error.message}")
+    return video.status == "ready"

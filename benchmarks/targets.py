@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from app.settings import Precision
+from app.domain.precision import Precision
 
 
 @dataclass(frozen=True)

@@ -150,6 +150,7 @@ def save_weights(checkpoint: Path, target: Path) -> None:
 
     # Ultralytics stripped the optimizer when training ended; the paths and the state of the
     # checkout that it also records say nothing about the model.
+    # Not restricted to known classes: `train` of this very process wrote the file a moment ago.
     kept = torch.load(checkpoint, map_location="cpu", weights_only=False)
     settings = {"imgsz": INPUT_SIDE, "task": "detect", "data": "shapes"}
     kept["model"].args = {**settings}
@@ -203,7 +204,12 @@ def _write_labels(truth: Truth, side: int) -> str:
 
 def _keep_ultralytics_to_itself(config: Path) -> None:
     """Let Ultralytics neither ask the network nor install nor write outside the given folder."""
-    os.environ.update(YOLO_OFFLINE="true", YOLO_AUTOINSTALL="false", YOLO_CONFIG_DIR=str(config))
+    os.environ.update(
+        YOLO_OFFLINE="true",
+        YOLO_AUTOINSTALL="false",
+        YOLO_CONFIG_DIR=str(config),
+        ULTRALYTICS_SAFE_LOAD="true",  # `--evaluate-only` loads what `--out` names
+    )
     # It fetches this font for the labels on plots; none are drawn, and a file that is there is not fetched.
     for folder in (config, config / "Ultralytics"):
         folder.mkdir(parents=True, exist_ok=True)

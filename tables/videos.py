@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Final, Literal, TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
-from app.domain.messages import Failure, ModelFacts, VideoFacts
-from app.domain.progress import CHUNK, chunk_lengths, clear_bits, count_bits, missing_offsets, set_bits
+from app.domain.messages import Failure, ModelFacts, Options, VideoFacts
+from app.domain.progress import CHUNK, chunk_spans, clear_bits, count_bits, missing_offsets, set_bits
 from app.worker import Worker
 
 State: TypeAlias = Literal["open", "stored", "failed", "cancelled", "deleted"]
@@ -24,6 +24,7 @@ class Head(Struct, frozen=True, omit_defaults=True):
         state: open while frames may come.
         total: sampled frames of the video; None until the split has ended.
         chunks: how many chunks of bits were begun.
+        options: what the client chose; None until the split has ended, and in what v0.1 has written.
         changed_at: seconds since the epoch when the state was set.
     """
 
@@ -39,6 +40,18 @@ class Head(Struct, frozen=True, omit_defaults=True):
     video: VideoFacts | None = None
     error: Failure | None = None
     changed_at: float = 0.0
+    options: Options | None = None
+
+    @property
+    def first(self) -> int:
+        """The index of the first sampled frame: more than 0 where a window begins later than the video."""
+        frame = self.video.first_frame if self.video else UNSET
+        return 0 if frame is UNSET else frame // self.vid_stride
+
+    @property
+    def chosen(self) -> Options:
+        """What the client chose, as far as is known."""
+        return self.options or Options(vid_stride=self.vid_stride)
 
     def tombstone(self, now: float) -> "Head":
         """Return what stays of a finished video: that it is finished."""
@@ -123,8 +136,8 @@ class Videos:
 
     def missing(self, video_id: str, head: Head) -> Iterator[int]:
         """Yield the indexes of the sampled frames that have not arrived, in order; needs the total."""
-        for chunk, length in enumerate(chunk_lengths(head.total or 0)):
-            for offset in missing_offsets(self.bits(video_id, head.attempt, chunk), length):
+        for chunk, offsets in chunk_spans(head.first, head.total or 0).items():
+            for offset in missing_offsets(self.bits(video_id, head.attempt, chunk), offsets):
                 yield chunk * CHUNK + offset
 
     def is_complete(self, video_id: str, head: Head) -> bool:

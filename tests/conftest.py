@@ -1,6 +1,7 @@
 """What every test may ask for: the three real servers, and that nothing goes wrong unseen."""
 
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,14 @@ from tests.support.stack import open_servers
 
 OURS = frozenset({"app", "agents", "api", "tables", "asyncio"})
 """Loggers whose errors are ours; other libraries call an error what they try again by themselves."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what takes long, unless it is asked for."""
+    if not os.environ.get("KADR_LONG_TESTS"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="takes long: KADR_LONG_TESTS=1 runs it"))
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,11 @@
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
-import msgspec
 from fastapi import APIRouter, Response
 
 from api.answers import Health
 from api.dependencies import Served
+from api.json_response import JsonResponse
 from api.problems import documented, problem
 
 router = APIRouter(tags=["health"])
@@ -38,7 +38,7 @@ async def show_health(services: Served) -> Response:
         "ready": readiness.is_ready,
         "checks": readiness.checks,
     }
-    return Response(msgspec.json.encode(body), media_type="application/json")
+    return JsonResponse(body)
 
 
 @router.get("/health/live", response_model=Health, summary="Liveness", responses=documented())

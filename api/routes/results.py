@@ -1,25 +1,24 @@
 """Status and result: what a client wants to know."""
 
-import base64
-import binascii
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from datetime import datetime
 from typing import Annotated, Any, Final
 
-import msgspec
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.answers import Failed, Operations, Ready, Waiting
+from api.cursors import LONGEST, read_cursor, write_cursor
 from api.dependencies import Served, Services, Spoken
-from api.problems import Invalid, UnknownVideo, documented
+from api.json_response import JsonResponse
+from api.keys import Reads
+from api.problems import UnknownVideo, documented
 from app.clients.storage import ObjectFacts
-from app.clients.video_outbox import Cursor, Video
+from app.clients.video_outbox import Video
 from app.domain.documents import detection_object, failed_document, failed_object
-from app.domain.sentences import Language, describe
+from app.domain.sentences import CANCELLED, Language, describe
 from app.errors import Missing, Unavailable
 
 logger = logging.getLogger(__name__)
@@ -28,6 +27,10 @@ router = APIRouter(prefix="/api", tags=["results"])
 
 PAGE: Final = 1000
 """Videos per answer, by the original contract; what is beyond is paged."""
+
+
+class _Superseded(Exception):
+    """While we looked into S3 the video was cancelled, or tried again; what was seen there counts no more."""
 
 
 class ObjectResponse(StreamingResponse):
@@ -43,54 +46,63 @@ class ObjectResponse(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-@router.get("/status/all", response_model=Operations, summary="All videos", responses=documented(422))
+@router.get(
+    "/status/all", response_model=Operations, summary="All videos", responses=documented(401, 403, 422)
+)
 async def list_videos(
     services: Served,
+    caller: Reads,
     language: Spoken,
     limit: Annotated[int, Query(ge=1, le=PAGE)] = PAGE,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    cursor: Annotated[str | None, Query(max_length=LONGEST)] = None,
 ) -> Response:
-    """List the videos, newest first, a thousand at a time."""
-    after = _read_cursor(cursor) if cursor else None
-    page = await services.outbox.newest(limit=limit, after=after)
+    """List the videos, newest first, a thousand at a time; with a key, its own ones."""
+    after = read_cursor(cursor) if cursor else None
+    page = await services.outbox.newest(limit=limit, after=after, owner=caller.sees)
     body: dict[str, Any] = {
         "operations": [_operation(video, language) for video in page.videos],
-        "total": await services.outbox.total(),
+        "total": await services.outbox.total(owner=caller.sees),
     }
     if page.next is not None:
-        body["next_cursor"] = _write_cursor(page.next)
-    return Response(msgspec.json.encode(body), media_type="application/json")
+        body["next_cursor"] = write_cursor(page.next)
+    return JsonResponse(body)
 
 
 @router.get(
     "/result_video/{event_id}",
     response_model=Ready | Waiting | Failed,
     summary="What was found in a video",
-    responses=documented(404),
+    responses=documented(401, 403, 404),
 )
-async def show_result(event_id: str, services: Served) -> Response:
+async def show_result(event_id: str, services: Served, caller: Reads) -> Response:
     """Answer with the result as it lies in S3; before it is there, with how far the video is."""
-    video = await services.outbox.get(event_id)
+    video = await services.outbox.get(event_id, owner=caller.sees)
+    if video is not None and video.outcome != "cancelled":  # of that the pipeline may not even have heard
+        try:
+            return await _result(video, services)
+        except Missing:
+            pass  # neither is there, or not yet, or it was deleted while we looked
+        except _Superseded:
+            video = await services.outbox.get(event_id, owner=caller.sees)
     if video is None:
         raise UnknownVideo(event_id)
-    try:
-        return await _result(video, services)
-    except Missing:
-        # Neither is there, or not yet, or it was deleted while we looked.
-        if video.outcome == "failed" and video.error is not None:  # before it came to the pipeline
-            return Response(failed_document(video.id, video.error), media_type="application/json")
-        body = {"status": video.status, "event_id": video.id}
-        return Response(msgspec.json.encode(body), media_type="application/json")
+    return _without_object(video)
 
 
 async def _result(video: Video, services: Services) -> Response:
     """Ask first whether it is there: that question is given up in time when S3 hangs, a read is not."""
-    storage = services.storage
-    if await storage.stat(video.bucket, detection_object(video.id)):
+    if await services.outcomes.find(video, detection_object(video.id)):
         return await _ready(video, services)
-    if await storage.stat(video.bucket, failed_object(video.id)):
+    if await services.outcomes.find(video, failed_object(video.id)):
         return await _failed(video, services)
     raise Missing(video.id)
+
+
+def _without_object(video: Video) -> Response:
+    """Answer with what Mongo knows: how far the video is, or why it ended before the pipeline wrote that."""
+    if video.outcome in ("failed", "cancelled") and video.error is not None:
+        return JsonResponse(failed_document(video.id, video.error))
+    return JsonResponse({"status": video.status, "event_id": video.id})
 
 
 async def _ready(video: Video, services: Services) -> Response:
@@ -99,48 +111,37 @@ async def _ready(video: Video, services: Services) -> Response:
             services.storage.stream(video.bucket, detection_object(video.id))
         )
         first = await anext(chunks, b"")  # while it can still be said that S3 does not answer
-        await services.outcomes.note_ready(video, facts)
-        return ObjectResponse(facts, _chained(first, chunks), stack.pop_all())
+        if not await services.outcomes.note_ready(video, facts):
+            raise _Superseded
+        return ObjectResponse(facts, _chained(first, chunks, video.id), stack.pop_all())
 
 
 async def _failed(video: Video, services: Services) -> Response:
     name = failed_object(video.id)
     async with services.storage.stream(video.bucket, name) as (facts, chunks):
         body = b"".join([chunk async for chunk in chunks])
-    await services.outcomes.note_failed(video, facts, body)
-    return Response(body, media_type="application/json")
+    if not await services.outcomes.note_failed(video, facts, body):
+        raise _Superseded
+    return JsonResponse(body)
 
 
-async def _chained(first: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _chained(first: bytes, chunks: AsyncIterator[bytes], video_id: str) -> AsyncIterator[bytes]:
     yield first
     try:
         async for chunk in chunks:
             yield chunk
     except Unavailable:
-        logger.warning("result broken off: S3 does not answer")  # the client sees that bytes are missing
+        # The client sees that bytes are missing.
+        logger.warning("result broken off: S3 does not answer", extra={"video_id": video_id})
 
 
 def _operation(video: Video, language: Language) -> dict[str, str]:
     status = video.client_status
     reason = video.error.message if video.error else None
+    if video.outcome == "cancelled":
+        reason = CANCELLED[language]
     return {
         "video_id": video.id,
         "status_code": status,
         "status_description": describe(status, language, reason=reason),
     }
-
-
-def _write_cursor(cursor: Cursor) -> str:
-    at, video_id = cursor
-    return base64.urlsafe_b64encode(f"{at.isoformat()}|{video_id}".encode()).decode().rstrip("=")
-
-
-def _read_cursor(text: str) -> Cursor:
-    try:
-        at, _, video_id = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().partition("|")
-        when = datetime.fromisoformat(at)
-    except (ValueError, binascii.Error) as error:
-        raise Invalid("cursor", "is none that an answer has given") from error
-    if when.tzinfo is None or not video_id:
-        raise Invalid("cursor", "is none that an answer has given")
-    return when, video_id

@@ -1,31 +1,37 @@
-"""Upload, request, delete: what a client wants done."""
+"""Upload, request, delete everything: what a client wants done, in the words of the first version."""
 
 import logging
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 from uuid import uuid4
 
-import msgspec
 from fastapi import APIRouter, Request, Response
+from starlette.datastructures import Headers
 
+from api.admission import NewVideo, admit, announce, drop
 from api.answers import Accepted, Cleaned, Requested
 from api.dependencies import Served, Services
-from api.problems import UnknownVideo, documented
-from api.upload import FRAMING, Form, check_bucket, receive_video
-from app.clients.storage import TooLarge
-from app.errors import Conflict, Missing
+from api.drafts import find_stored, new_upload
+from api.forms import Bounds, Form
+from api.incoming import Incoming
+from api.json_response import JsonResponse
+from api.keys import Administers, Submits
+from api.options import VideoOptions
+from api.orders import Order, Pair
+from api.problems import Invalid, documented
+from api.sent import FileInForm, SentFile
+from api.upload import DEFAULT_BUCKET
+from app.clients.key_usage import OverQuota
 from app.failpoints import failpoint
 
 logger = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/api", tags=["videos"])
 
-DEFAULT_BUCKET: Final = "videos"
-
 UPLOAD_PATH: Final = "/api/upload_video"
 
-MAX_REQUEST: Final = 64 << 10
-"""Bytes of a request in JSON: an object's name has at most 1,024."""
+BOUNDS: Final = Bounds(field=1024, parts=20)
+"""We know two parts, and a bucket's name has at most 63 bytes."""
 
 _FORM: Final = {
     "requestBody": {
@@ -46,42 +52,34 @@ _FORM: Final = {
 }
 
 
+def reads_by_itself(method: str, path: str, _: Headers) -> bool:
+    """Return whether the body of such a request is read here as it comes."""
+    return (method, path) == ("POST", UPLOAD_PATH)
+
+
 @router.post(
     "/upload_video",
     response_model=Accepted,
     summary="Upload a video",
-    responses=documented(408, 413, 422),
+    responses=documented(401, 403, 422, 429, 507),
     openapi_extra=_FORM,
 )
-async def upload_video(request: Request, services: Served) -> Response:
+async def upload_video(request: Request, services: Served, caller: Submits) -> Response:
     """Store a video and have it looked at. The answer comes when both are durable."""
-    settings = services.settings
-    size = request.headers.get("content-length", "")
-    if size.isdecimal() and int(size) > settings.max_upload_bytes + FRAMING:
-        raise TooLarge(settings.max_upload_bytes)
+    content_type = request.headers.get("content-type", "")
+
+    def open_file(body: AsyncIterator[bytes], limit: int) -> SentFile:
+        form = Form(content_type, body, limit=limit, bounds=BOUNDS)
+        return FileInForm(form, known={"bucket"})
+
+    incoming = Incoming(request, services, open_file=open_file, read=_read_bucket)
     video_id = str(uuid4())
-    form = Form(request.headers.get("content-type", ""), request.stream())
-    buckets = settings.buckets
-    await services.readiness.require()  # before a body is read that could not be kept
-    uploaded = await receive_video(
-        form,
-        video_id=video_id,
-        storage=services.storage,
-        buckets=buckets,
-        default=DEFAULT_BUCKET if DEFAULT_BUCKET in buckets else buckets[0],
-        limit=settings.max_upload_bytes,
-    )
-    failpoint("upload.stored", video_id)
-    # When Mongo does not answer, the document may be there all the same: so the object stays. If it is not,
-    # a sweep removes the object a day later.
-    with suppress(Conflict):  # the id is new: the driver has repeated an insert that Mongo had done
-        await services.outbox.accept(
-            video_id=video_id,
-            bucket=uploaded.bucket,
-            object_name=uploaded.object,
-            input_owned=True,
-            filename=uploaded.filename,
-        )
+    new = new_upload(video_id, await incoming.keep(caller, video_id, is_digested=False), caller)
+    try:
+        await admit(services, caller, new)
+    except OverQuota:
+        await drop(services, new.bucket, new.object)
+        raise
     failpoint("upload.accepted", video_id)
     return _accepted(services, video_id)
 
@@ -90,59 +88,45 @@ async def upload_video(request: Request, services: Served) -> Response:
     "/request",
     response_model=Accepted,
     summary="Ask for a stored video",
-    responses=documented(404, 413, 422),
-    max_body_size=MAX_REQUEST,
+    responses=documented(401, 403, 404, 422, 429),
 )
-async def request_video(requested: Requested, services: Served) -> Response:
+async def request_video(requested: Requested, services: Served, caller: Submits) -> Response:
     """Have a video looked at that is in the object storage already. Its object is never deleted."""
-    check_bucket(requested.bucket, services.settings.buckets)
-    if await services.storage.stat(requested.bucket, requested.object) is None:
-        raise Missing(f"{requested.bucket}/{requested.object}")
-    video_id = str(uuid4())
-    with suppress(Conflict):  # as above
-        await services.outbox.accept(
-            video_id=video_id,
-            bucket=requested.bucket,
-            object_name=requested.object,
-            input_owned=False,
-            media_type=requested.media_type,
-        )
-    return _accepted(services, video_id)
-
-
-@router.delete("/cleanup/all", response_model=Cleaned, summary="Delete everything", responses=documented())
-async def clean_up(services: Served) -> Response:
-    """Forget every video. Uploads and results are gone a little later; objects of others stay."""
-    deleted = await services.outbox.delete_all()
-    services.waker.wake()
-    logger.info("everything deleted", extra={"deleted": deleted})
-    return _json({"status": "ok", "deleted": deleted})
+    await find_stored(services, caller, requested.bucket, requested.object)
+    new = NewVideo(
+        str(uuid4()),
+        requested.bucket,
+        requested.object,
+        size=0,
+        input_owned=False,
+        owner=caller.id,
+        media_type=requested.media_type,
+    )
+    await admit(services, caller, new)
+    return _accepted(services, new.video_id)
 
 
 @router.delete(
-    "/v1/videos/{video_id}",
-    status_code=204,
-    response_class=Response,
-    summary="Delete a video",
-    responses=documented(404),
+    "/cleanup/all", response_model=Cleaned, summary="Delete everything", responses=documented(401, 403)
 )
-async def delete_video(video_id: str, services: Served) -> Response:
-    """Forget a video, however far it is. Its upload and its result are gone a little later.
+async def clean_up(services: Served, _caller: Administers) -> Response:
+    """Forget every video, whoever it belongs to.
 
-    An object that was in the object storage before Kadr was asked for it stays.
+    Uploads and results are gone a little later; objects of others stay.
     """
-    if not await services.outbox.delete_one(video_id):
-        raise UnknownVideo(video_id)
+    deleted = await services.outbox.delete_all()
     services.waker.wake()
-    logger.info("video deleted", extra={"video_id": video_id})
-    return Response(status_code=204)
+    logger.info("everything deleted", extra={"deleted": deleted})
+    return JsonResponse({"status": "ok", "deleted": deleted})
+
+
+def _read_bucket(pairs: Sequence[Pair]) -> Order:
+    buckets = [text for name, text in pairs if name == "bucket"]
+    if len(buckets) > 1:
+        raise Invalid("bucket", "is there twice")
+    return Order(buckets[0] if buckets else None, VideoOptions())
 
 
 def _accepted(services: Services, video_id: str) -> Response:
-    services.waker.wake()
-    logger.info("video state changed", extra={"video_id": video_id, "state": "new"})
-    return _json({"status": "ok", "event_id": video_id})
-
-
-def _json(body: object) -> Response:
-    return Response(msgspec.json.encode(body), media_type="application/json")
+    announce(services, video_id)
+    return JsonResponse({"status": "ok", "event_id": video_id})

@@ -1,5 +1,6 @@
 """One video through a stack of its own, from nothing to a table."""
 
+import asyncio
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,16 +9,20 @@ from typing import Final
 import typer
 from rich.console import Console
 
-from app.cli.addresses import addresses_of
-from app.cli.exits import VideoFailed
-from app.cli.findings import Result, summarise
-from app.cli.following import open_follower
+from app.cli.addresses import Addresses, open_async_kadr
+from app.cli.bars import open_bars
+from app.cli.findings import summarise
+from app.cli.following import Wish, follow, upload
 from app.cli.local_stack import describe_model, use_stack
-from app.cli.results import list_findings, write_result
+from app.cli.servers import addresses_of
+from app.cli.tables import list_findings
 from app.cli.terminal import create_output
-from app.clients.kadr_api import KadrApi, open_kadr_api
+from app.cli.written import write_json
+from app.client import Result, VideoFailed
+from app.client.documents import UNKNOWN
+from app.clients.worker_pages import model_of
 from app.errors import Rejected
-from app.local.foreground import interruptible
+from app.local.interrupts import interruptible
 from app.local.stack import LocalStack
 
 SEED: Final = 8
@@ -30,23 +35,33 @@ RESULTS: Final = Path("results")
 """Below the working directory: where whoever ran the demo looks for it."""
 
 
-def run_demo(video: Path | None, *, environment: Mapping[str, str], notes: Console) -> None:
+def run_demo(
+    video: Path | None, *, environment: Mapping[str, str], notes: Console, as_json: bool = False
+) -> None:
     """Find the objects in a video and say what they are; what is started here is stopped again.
 
     Args:
         video: any; None draws one.
         environment: of the stack.
         notes: where progress is shown.
+        as_json: whether to say it as JSON.
 
     Raises:
         KadrError: it did not work; the sentence says why.
     """
     if video is not None:
-        check_readable(video)
+        video.open("rb").close()
     stack = LocalStack.from_environment(environment)
-    with interruptible(), use_stack(stack, notes), open_kadr_api(addresses_of(stack)) as kadr:
-        _warn_of_other_model(kadr, environment, notes)
-        _look_at(video or draw_video(stack.folder.root / "demo", notes), kadr, notes)
+    with interruptible(), use_stack(stack, notes):
+        found = addresses_of(stack)
+        _warn_of_other_model(found, environment, notes)
+        clip = video or draw_video(stack.folder.root / "demo", notes)
+        target = RESULTS / f"{clip.stem}.json"
+        result = asyncio.run(_look_at(clip, target, found, notes))
+    if as_json:
+        write_json(_facts(clip, result, target))
+    else:
+        _show(clip, result, target)
 
 
 def draw_video(folder: Path, notes: Console) -> Path:
@@ -60,26 +75,18 @@ def draw_video(folder: Path, notes: Console) -> Path:
     return clip
 
 
-def check_readable(file: Path) -> None:
-    """Return when a file can be opened.
-
-    Raises:
-        OSError: it cannot.
-    """
-    file.open("rb").close()
-
-
-def _look_at(video: Path, kadr: KadrApi, notes: Console) -> None:
-    with open_follower(kadr, notes) as follower:
-        ended = next(follower.wait([follower.upload(video)]))
-    if ended.status == "refused":
-        raise Rejected("refused", ended.reason)
-    if ended.result is None:
-        raise VideoFailed(ended.video_id, ended.reason)
-    RESULTS.mkdir(exist_ok=True)
-    target = RESULTS / f"{video.stem}.json"
-    write_result(kadr, ended.video_id, target)
-    _show(video, ended.result, target)
+async def _look_at(video: Path, target: Path, found: Addresses, notes: Console) -> Result:
+    with open_bars(notes, 1) as bars:
+        async with open_async_kadr(found=found) as kadr:
+            ended = await follow(kadr, await upload(kadr, video, Wish(), bars))
+            if ended.video is None:
+                raise Rejected("refused", ended.refusal)
+            if not ended.is_ready:
+                error = ended.video.error or UNKNOWN
+                raise VideoFailed(ended.video.id, error.code, error.message)
+            target.parent.mkdir(exist_ok=True)
+            await kadr.save_result(ended.video.id, target)
+            return await kadr.result(ended.video.id)
 
 
 def _show(video: Path, result: Result, target: Path) -> None:
@@ -98,8 +105,20 @@ def _show(video: Path, result: Result, target: Path) -> None:
     typer.echo(f"result     {os.path.relpath(target)}")
 
 
-def _warn_of_other_model(kadr: KadrApi, environment: Mapping[str, str], notes: Console) -> None:
+def _facts(video: Path, result: Result, target: Path) -> dict[str, object]:
+    return {
+        "file": str(video),
+        "id": result.event_id,
+        "video": result.video,
+        "model": result.model,
+        "classes": summarise(result.prediction),
+        "frame_errors": result.frame_errors,
+        "result": os.path.relpath(target),
+    }
+
+
+def _warn_of_other_model(found: Addresses, environment: Mapping[str, str], notes: Console) -> None:
     """A stack that runs already keeps the model that it was started with."""
-    wanted, used = environment.get("MODEL"), kadr.model()
+    wanted, used = environment.get("MODEL"), model_of(found.inference)
     if wanted and used is not None and Path(wanted).stem != used.name:
         notes.print(f"MODEL={wanted} has no effect here: the running stack uses {used.name}.", soft_wrap=True)

@@ -25,9 +25,11 @@ from app.detection.facts import Labelled, Score
 from app.detection.installed import look_around
 from app.detection.pictures import Pixels, decode_picture, jpeg_size
 from app.detection.process import tune_process
+from app.detection.wanted import Wanted
 from app.detection.weights import Weights, find_weights
+from app.domain.precision import Precision
 from app.errors import Misconfigured
-from app.settings import Precision, Settings
+from app.settings import Settings
 
 Detect: TypeAlias = Callable[..., Boxes]
 
@@ -119,7 +121,7 @@ async def compare_model(settings: Settings, precision: Precision, paths: Sequenc
         labelled = []
     first, second = _looks(exports, settings, precision)
     with ThreadPoolExecutor(THREADS) as threads:
-        looks = partial(first, conf=CONF), partial(second, conf=CONF)
+        looks = partial(first, wanted=Wanted(CONF)), partial(second, wanted=Wanted(CONF))
         agreement = _agreement(looks, pictures, threads)
         raced = race(*looks, _of_one_shape(pictures), rounds=ROUNDS, threads=threads)
         scores = None
@@ -178,7 +180,7 @@ def _labelled(
 
 
 def _findings(detect: Detect, labelled: Sequence[tuple[Pixels, Labels]], threads: Executor) -> list[Labelled]:
-    look = partial(detect, conf=VALIDATION_CONF, iou=VALIDATION_IOU)
+    look = partial(detect, wanted=Wanted(VALIDATION_CONF, VALIDATION_IOU))
     answers = threads.map(look, [picture for picture, _ in labelled])
     return [
         Labelled(

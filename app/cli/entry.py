@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-from pydantic import ValidationError
 from typer.exceptions import Abort, TyperException
 
 from app.cli.commands import commands
@@ -30,5 +29,5 @@ def run(arguments: Sequence[str]) -> int:
         # Whoever read our output has had enough; Python would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
-    except (TyperException, ValidationError, KadrError, OSError) as error:
+    except (TyperException, KadrError, OSError) as error:
         return say(sentence_of(error), exit_code=exit_code_of(error))

@@ -2,30 +2,9 @@
 
 from collections.abc import Iterable
 
-import msgspec
-from msgspec import UNSET, Struct
+from msgspec import Struct
 
-from app.domain.messages import Detection, FrameResult, ModelFacts, VideoFacts
-from app.errors import Malformed
-
-
-class Result(Struct, frozen=True):
-    """A result as the API answers with it."""
-
-    event_id: str
-    video: VideoFacts
-    model: ModelFacts
-    prediction: list[FrameResult]
-
-    @property
-    def objects(self) -> int:
-        """How many objects were found in all frames."""
-        return sum(len(frame.objects) for frame in self.prediction)
-
-    @property
-    def frame_errors(self) -> int:
-        """How many frames could not be looked at."""
-        return sum(frame.error is not UNSET for frame in self.prediction)
+from app.domain.messages import Detection, FrameResult
 
 
 class ClassFound(Struct, frozen=True):
@@ -46,18 +25,6 @@ class ClassFound(Struct, frozen=True):
     first: float | None
     last: float | None
     best: float
-
-
-def read_result(body: bytes) -> Result:
-    """Read a result.
-
-    Raises:
-        Malformed: it is none.
-    """
-    try:
-        return msgspec.json.decode(body, type=Result)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Malformed("the result", error) from error
 
 
 def summarise(frames: Iterable[FrameResult]) -> list[ClassFound]:

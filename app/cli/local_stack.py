@@ -7,9 +7,10 @@ from contextlib import contextmanager
 import typer
 from rich.console import Console
 
-from app.cli.addresses import addresses_of
 from app.cli.exits import say
-from app.clients.kadr_api import open_kadr_api
+from app.cli.servers import addresses_of
+from app.cli.written import write_json
+from app.clients.worker_pages import model_of
 from app.domain.messages import ModelFacts
 from app.local.foreground import run_in_foreground
 from app.local.stack import LocalStack
@@ -17,8 +18,10 @@ from app.local.stack import LocalStack
 STARTING = "Starting the servers and Kadr's five processes"
 
 
-def run_up(environment: Mapping[str, str], notes: Console) -> None:
+def run_up(environment: Mapping[str, str], notes: Console, *, as_json: bool = False) -> None:
     """Run servers and processes until Ctrl-C.
+
+    As JSON, a line when everything is ready and one when everything is stopped.
 
     Raises:
         KadrError: they did not get ready; the sentence says why.
@@ -28,6 +31,9 @@ def run_up(environment: Mapping[str, str], notes: Console) -> None:
 
         def on_ready() -> None:
             status.stop()
+            if as_json:
+                write_json({"event": "ready", **facts_of(stack)})
+                return
             for line in describe_stack(stack):
                 typer.echo(line)
 
@@ -35,7 +41,7 @@ def run_up(environment: Mapping[str, str], notes: Console) -> None:
             say(sentence)
 
         run_in_foreground(stack, on_ready=on_ready, on_trouble=on_trouble)
-    typer.echo("Everything is stopped.")
+    write_json({"event": "stopped"}) if as_json else typer.echo("Everything is stopped.")
 
 
 DEMO_HINTS = (
@@ -75,18 +81,36 @@ def use_stack(stack: LocalStack, notes: Console) -> Iterator[None]:
 def describe_stack(stack: LocalStack) -> list[str]:
     """Where everything is, and which model is used."""
     addresses = addresses_of(stack)
-    with open_kadr_api(addresses) as kadr:
-        model = kadr.model()
-    pages = {"outbox": stack.ports.outbox, "results": stack.ports.results}
+    model = model_of(addresses.inference)
     lines = [
         "Kadr is running. Ctrl-C stops it, which takes some seconds.",
         f"  API        {addresses.api}/api/ (described at {addresses.api}/docs)",
-        f"  runner     {addresses.runner}/health",
-        f"  inference  {addresses.inference}/health",
-        *(f"  {name:<10} http://127.0.0.1:{port}/health" for name, port in pages.items()),
+        *(f"  {name:<10} {url}/health" for name, url in _pages(stack).items()),
         f"  logs       {stack.folder.log('*')}",
     ]
     return lines if model is None else [*lines, *(f"  {line}" for line in describe_model(model))]
+
+
+def facts_of(stack: LocalStack) -> dict[str, object]:
+    """The same for programs."""
+    addresses = addresses_of(stack)
+    return {
+        "api": addresses.api,
+        **_pages(stack),
+        "logs": str(stack.folder.log("*")),
+        "model": model_of(addresses.inference),
+    }
+
+
+def _pages(stack: LocalStack) -> dict[str, str]:
+    ports = stack.ports
+    workers = {
+        "runner": ports.runner,
+        "inference": ports.inference,
+        "outbox": ports.outbox,
+        "results": ports.results,
+    }
+    return {name: f"http://127.0.0.1:{port}" for name, port in workers.items()}
 
 
 def describe_model(model: ModelFacts) -> list[str]:

@@ -3,14 +3,18 @@
 import asyncio
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.arguments import AsJson
 from app.cli.exits import say
-from app.cli.terminal import create_notes
+from app.cli.written import write_json
+from app.domain.precision import Precision
 from app.errors import EXIT_MISCONFIGURED
-from app.settings import Precision, Settings
+
+if TYPE_CHECKING:
+    from app.settings import Settings
 
 model_app = typer.Typer(help="The model: make its exports, compare them, say what runs here.")
 
@@ -21,12 +25,12 @@ Model = Annotated[
 
 
 @model_app.command()
-def info(model: Model = None) -> None:
+def info(model: Model = None, *, as_json: AsJson = False) -> None:
     """Say which weights are used, what runs them here and why; nothing is changed."""
-    from app.cli.models import report_model  # noqa: PLC0415  # numpy and OpenCV, which no other command needs
+    from app.cli.models import report_model
 
     report = asyncio.run(report_model(_settings(model)))
-    _print(report.lines)
+    _print(report.lines, as_json=as_json)
     if report.refusal:
         raise typer.Exit(say(report.refusal, exit_code=EXIT_MISCONFIGURED))
 
@@ -42,13 +46,15 @@ def export(
             metavar="PATH", help="For int8: a video, a picture or a folder of them; may be repeated."
         ),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Export the weights for OpenVINO, unless that was done before.
 
     An INT8 export is calibrated on your own pictures or frames of your own videos, 300 at most. In bf16 the
     f32 export is run.
     """
-    from app.cli.models import export_model  # noqa: PLC0415  # see `info`
+    from app.cli.models import export_model
+    from app.cli.terminal import create_notes
 
     settings = _settings(model)
     wanted = precision or settings.detector_precision
@@ -61,7 +67,8 @@ def export(
     with create_notes().status(f"Exporting at {wanted} …"):
         exported = asyncio.run(export_model(settings, wanted, calibrate or []))
     _note(exported.notes)
-    typer.echo(exported.export.folder)
+    folder = str(exported.export.folder)
+    write_json({"folder": folder, "precision": wanted}) if as_json else typer.echo(folder)
 
 
 @model_app.command()
@@ -74,13 +81,15 @@ def compare(
     precision: Annotated[
         Precision | None, typer.Option(help="int8 or bf16; else DETECTOR_PRECISION, else int8.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show what INT8 or bf16 changes, in boxes and in time: both look at the same pictures as f32.
 
     Where pictures have labels in YOLO's format (`images/…/a.jpg` beside `labels/…/a.txt`), how well both
     agree with them is said too.
     """
-    from app.cli.differences import compare_model  # noqa: PLC0415  # see `info`
+    from app.cli.differences import compare_model
+    from app.cli.terminal import create_notes
 
     settings = _settings(model)
     if precision == "f32":
@@ -89,15 +98,20 @@ def compare(
     with create_notes().status("Comparing …"):
         differences = asyncio.run(compare_model(settings, precision or by_setting, paths))
     _note(differences.notes)
-    _print(differences.lines)
+    _print(differences.lines, as_json=as_json)
 
 
-def _settings(model: str | None) -> Settings:
-    settings = Settings()
+def _settings(model: str | None) -> "Settings":
+    from app.cli.servers import read_settings
+
+    settings = read_settings()
     return settings if model is None else settings.model_copy(update={"model": model})
 
 
-def _print(lines: Iterable[tuple[str, str]]) -> None:
+def _print(lines: Iterable[tuple[str, str]], *, as_json: bool) -> None:
+    if as_json:
+        write_json({heading.replace(" ", "_"): text for heading, text in lines})
+        return
     for heading, text in lines:
         typer.echo(f"{heading:<10} {text}")
 

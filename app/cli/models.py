@@ -15,8 +15,9 @@ from app.detection.facts import DETECT, GraphFacts
 from app.detection.installed import Here, look_around
 from app.detection.process import tune_process
 from app.detection.weights import Weights, find_weights
+from app.domain.precision import Precision
 from app.errors import Misconfigured
-from app.settings import Precision, Settings
+from app.settings import Settings
 
 CALIBRATION_PICTURES: Final = 300
 """As many as NNCF looks at by itself."""
@@ -88,6 +89,7 @@ class Report:
         return [
             ("weights", f"{self.weights.path}{' (the demo model)' if self.weights.is_demo else ''}"),
             ("sha256", self.weights.sha256),
+            ("to pin it", f"MODEL_SHA256={self.weights.sha256}"),
             ("task", _task(self.facts)),
             ("classes", classes),
             ("precision", f"{self.settings.detector_precision} (DETECTOR_PRECISION)"),
@@ -169,7 +171,9 @@ def _tried(choice: Choice, weights: Weights, settings: Settings, here: Here) -> 
 
 async def _inspected(weights: Weights, settings: Settings) -> GraphFacts:
     with TemporaryDirectory(prefix="kadr-model-") as folder:
-        outcome = await run_child("inspect", str(weights.path), Path(folder), data_dir=settings.data_dir)
+        outcome = await run_child(
+            "inspect", str(weights.path), Path(folder), data_dir=settings.data_dir, sha256=weights.sha256
+        )
     if outcome.facts is None:
         raise Misconfigured(outcome.error)
     return outcome.facts
@@ -190,4 +194,5 @@ def _export_line(export: Export | None, command: str = "") -> str:
         return f"none: {facts.no_graph}"
     made_by = ", ".join(f"{name} {version}" for name, version in export.made_by.items())
     calibrated = f", calibrated on {facts.calibrated_on} pictures" if facts.calibrated_on else ""
-    return f"{export.folder} ({made_by}{calibrated})"
+    unchecked = "" if export.manifest else "; it has no manifest, so that its files cannot be checked"
+    return f"{export.folder} ({made_by}{calibrated}{unchecked})"

@@ -8,11 +8,11 @@ from typing import Final, Literal, TypeAlias, TypeVar
 
 from app.clients.storage import Storage, open_storage
 from app.clients.video_outbox import Cursor, Deletion, Video, VideoOutbox, open_video_outbox
-from app.domain.documents import deleted_object, detection_object, failed_object
+from app.domain.documents import deleted_object, detection_object, failed_object, is_of_attempt
 from app.settings import Settings
 
 _Asked = TypeVar("_Asked", Video, Deletion)
-_Found: TypeAlias = Literal["asked", "done", "moved"]
+_Found: TypeAlias = Literal["asked", "cancelled", "done", "moved"]
 
 PER_ROUND: Final = 100
 """Documents read at once; the others wait in Mongo, however many there are."""
@@ -30,16 +30,21 @@ class Recovered:
         deletions: that are asked for again.
         done: whose end lies in S3; the API will see it, or has seen it.
         waiting: that were not published yet, and will be without our doing.
+        cancellations: that are asked for again.
     """
 
     videos: int
     deletions: int
     done: int
     waiting: int
+    cancellations: int = 0
 
     def sentence(self, *, is_dry_run: bool) -> str:
         """Return what a person is told."""
-        asked = f"{_count(self.videos, 'video')} and {_count(self.deletions, 'deletion')}"
+        parts = [_count(self.videos, "video"), _count(self.deletions, "deletion")]
+        if self.cancellations:
+            parts.append(_count(self.cancellations, "cancellation"))
+        asked = f"{', '.join(parts[:-1])} and {parts[-1]}"
         doing = "would be asked for again" if is_dry_run else "asked for again"
         return f"{asked} {doing}, {self.done} found done, {self.waiting} waiting to be published"
 
@@ -71,18 +76,24 @@ class Recovery:
         waiting = await self.outbox.waiting()
         videos = await _each(self.outbox.without_outcome, self._recover_video)
         deletions = await _each(self.outbox.unconfirmed_deletions, self._recover_deletion)
-        return Recovered(videos["asked"], deletions["asked"], videos["done"] + deletions["done"], waiting)
+        done = videos["done"] + deletions["done"]
+        return Recovered(videos["asked"], deletions["asked"], done, waiting, deletions["cancelled"])
 
     async def _recover_video(self, video: Video) -> _Found:
         for name in (detection_object(video.id), failed_object(video.id)):
-            if await self.storage.stat(video.bucket, name) is not None:
+            facts = await self.storage.stat(video.bucket, name)
+            if facts is not None and is_of_attempt(facts.metadata, video.attempt):
                 return "done"
         return "asked" if self.is_dry_run or await self.outbox.ask_again(video) else "moved"
 
     async def _recover_deletion(self, deletion: Deletion) -> _Found:
-        if await self.storage.stat(deletion.bucket, deleted_object(deletion.video_id)) is not None:
+        is_cancel = deletion.kind == "cancel"  # a confirmed one has no command any more
+        name = deleted_object(deletion.video_id)
+        if not is_cancel and await self.storage.stat(deletion.bucket, name) is not None:
             return "done"
-        return "asked" if self.is_dry_run or await self.outbox.delete_again(deletion) else "moved"
+        if not self.is_dry_run and not await self.outbox.delete_again(deletion):
+            return "moved"
+        return "cancelled" if is_cancel else "asked"
 
 
 async def recover(settings: Settings, *, is_dry_run: bool) -> Recovered:

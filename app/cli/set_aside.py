@@ -39,6 +39,12 @@ def list_messages(messages: list[SetAside]) -> Table:
     return table
 
 
+def facts_of(message: SetAside) -> dict[str, object]:
+    """What is known of one message, for programs; without its body."""
+    key = (message.key or b"").decode(errors="backslashreplace")
+    return {"position": message.position, "key": key, "headers": message.headers, "bytes": len(message.body)}
+
+
 def show_message(message: SetAside) -> None:
     """Write one message to standard output: where it was, its key and headers, then its body."""
     typer.echo(f"position: {message.position}")

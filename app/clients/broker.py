@@ -13,12 +13,14 @@ from typing import Any, Final, NamedTuple
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.admin.config_resource import ConfigResourceType
 from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, UnknownMemberIdError, for_code
 from aiokafka.protocol.group import LeaveGroupRequest
+from aiokafka.structs import OffsetAndMetadata
 
 from app.clients.presence import Presence
+from app.clients.topic_facts import ClusterFacts, TopicFacts, find_cluster, find_configs, find_topics
 from app.clients.topic_ids import find_topic_ids
 from app.errors import Misconfigured
 
@@ -56,6 +58,7 @@ class Broker:
         self, servers: str, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer, presence: Presence
     ) -> None:
         self._first_ids: dict[str, str] = {}
+        self._coordinators: dict[str, int] = {}
         self._servers = servers
         self._presence = presence
         self._admin = admin
@@ -106,7 +109,7 @@ class Broker:
 
     async def _check_topics(self, topics: Mapping[str, tuple[int, Mapping[str, str]]]) -> None:
         counts = await self.partition_counts(topics)
-        configs = await self._topic_configs(topics)
+        configs = await find_configs(self._admin, ConfigResourceType.TOPIC, topics)
         for name, (partitions, config) in topics.items():
             if name in counts and counts[name] != partitions:
                 raise Misconfigured(_mismatch(name, "partitions", counts[name], partitions))
@@ -128,13 +131,15 @@ class Broker:
         self._first_ids = found | self._first_ids
         return found
 
-    async def _topic_configs(self, topics: Iterable[str]) -> dict[str, dict[str, str]]:
-        resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics]
-        configs: dict[str, dict[str, str]] = {}
-        for response in await self._admin.describe_configs(resources):
-            for _code, _message, _kind, name, entries in response.resources:
-                configs[name] = {entry[0]: entry[1] for entry in entries}
-        return configs
+    async def topic_facts(self, topics: Iterable[str]) -> dict[str, TopicFacts]:
+        """Return how each existing topic is kept."""
+        with _translated(self._presence):
+            return await find_topics(self._admin, topics)
+
+    async def cluster_facts(self) -> ClusterFacts:
+        """Return what is known of the brokers."""
+        with _translated(self._presence):
+            return await find_cluster(self._admin)
 
     def stamp(self, topic: str) -> str:
         """Return what a commit says of the topic it is for: its id, as this was when it was first asked for.
@@ -150,12 +155,27 @@ class Broker:
         One that is stamped with another topic of the same name counts for nothing.
         """
         with _translated(self._presence):
-            offsets = await self._admin.list_consumer_group_offsets(group)
+            offsets = await self._offsets(group)
         return {
             Partition(tp.topic, tp.partition): meta.offset
             for tp, meta in offsets.items()
             if meta.offset >= 0 and meta.metadata in ("", self._first_ids.get(tp.topic, meta.metadata))
         }
+
+    async def _offsets(self, group: str) -> Mapping[KafkaPartition, OffsetAndMetadata]:
+        """Ask the coordinator of a group, which is looked up anew when it fails or knows nothing.
+
+        A node that no longer coordinates a group answers with an error, which aiokafka takes for "nothing".
+        """
+        known = self._coordinators.pop(group, None)
+        offsets: Mapping[KafkaPartition, OffsetAndMetadata] = {}
+        if known is not None:
+            offsets = await self._admin.list_consumer_group_offsets(group, known)
+        if known is None or not offsets:
+            known = await self._admin.find_coordinator(group)
+            offsets = await self._admin.list_consumer_group_offsets(group, known)
+        self._coordinators[group] = known
+        return offsets
 
     async def log_starts(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """Return the first offset that each partition still holds."""

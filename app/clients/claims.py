@@ -9,9 +9,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import msgspec
-
-from app.clients.mongo import Document, Documents
+from app.clients.endings import end
+from app.clients.mongo import Documents
 from app.clients.video_records import Claimed, to_claimed
 from app.domain.messages import Failure
 from app.errors import Conflict
@@ -60,21 +59,34 @@ class Claims:
             limit: how many at most.
         """
         due = _published_before(self._now(), after)
-        match = {"status": "sent", "outcome": None, "deleted_at": None, "$or": due}
+        match: dict[str, Any] = {"status": "sent", "outcome": None, "deleted_at": None, "$or": due}
         videos = await self._claim(self._videos, match, limit=limit, order="published_at")
-        deletes = {"status": "sent", "kind": "delete", "$or": due}
-        rest = limit - len(videos)
-        commands = await self._claim(self._commands, deletes, limit=rest, order="published_at")
+        commands: list[Claimed] = []
+        for kind in ("delete", "cancel"):
+            match = {"status": "sent", "kind": kind, "$or": due}
+            rest = limit - len(videos) - len(commands)
+            commands += await self._claim(self._commands, match, limit=rest, order="published_at")
         return videos + [each for each in commands if not await self._is_over(each)]
 
-    async def _is_over(self, deletion: Claimed) -> bool:
-        """Drop a deletion that was asked for again while the video was being forgotten.
+    async def oldest_new(self) -> datetime | None:
+        """Return when the first video was accepted of those that are not published; None if there is none."""
+        match = {"status": "new", "deleted_at": None}
+        found = await self._videos.find(match, projection=["created_at"], sort=[("created_at", 1)], limit=1)
+        return found[0]["created_at"] if found else None
 
-        Of that video the pipeline knows only that it is deleted, so that it would never confirm it again.
+    async def _is_over(self, command: Claimed) -> bool:
+        """Drop a command that has nothing to wait for any more.
+
+        A deletion may be asked for again while the video is forgotten. Of that video the pipeline knows only
+        that it is deleted, so that it would never confirm it again. What was cancelled may be tried again, or
+        confirmed, by somebody who dies before the command is gone.
         """
-        if await self._videos.find_one({"_id": deletion.asked.video_id}, ["_id"]):
+        match: dict[str, Any] = {"_id": command.asked.video_id}
+        if command.asked.kind == "cancel":
+            match |= {"attempt": command.asked.attempt, "unconfirmed": True}
+        if await self._videos.find_one(match, ["_id"]):
             return False
-        await self._commands.delete({"_id": deletion.key})
+        await self._commands.delete({"_id": command.key})
         return True
 
     async def _claim(
@@ -91,6 +103,7 @@ class Claims:
         for document in found:
             seen = {"_id": document["_id"], "status": document["status"]}
             seen["lease_until"] = document.get("lease_until")
+            seen["outcome"] = document.get("outcome")  # it may be cancelled meanwhile
             if await documents.update(seen, {"$set": {"lease_until": until}, "$inc": {"tries": 1}}):
                 claimed.append(to_claimed(document, until, is_command=documents is self._commands))
         return claimed
@@ -140,13 +153,18 @@ class Claims:
         It counts as sent, because nobody is to publish it any more. A command has nobody who waits for it:
         it stays as `refused` for an operator.
         """
-        facts: Document = {"status": "refused", "last_error": error.message[:ERROR_LENGTH]}
-        if not claimed.is_command:
-            facts = {"status": "sent", "outcome": "failed", "outcome_at": self._now()}
-            facts["error"] = msgspec.to_builtins(error)
-        return await self._where(claimed).update(
-            {"_id": claimed.key, "status": "new", "attempt": claimed.asked.attempt},
-            {"$set": facts, "$unset": {"lease_until": ""}},
+        match = {"_id": claimed.key, "status": "new", "attempt": claimed.asked.attempt}
+        if claimed.is_command:
+            facts = {"status": "refused", "last_error": error.message[:ERROR_LENGTH]}
+            return await self._commands.update(match, {"$set": facts, "$unset": {"lease_until": ""}})
+        return await end(
+            self._videos,
+            match,
+            "failed",
+            at=self._now(),
+            error=error,
+            fields={"status": "sent"},
+            without=["lease_until"],
         )
 
     async def free(self, keys: Collection[str]) -> None:

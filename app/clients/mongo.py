@@ -1,9 +1,11 @@
 """Documents of MongoDB, written durably, with the library's errors in our words."""
 
+import re
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 import pymongo
@@ -21,6 +23,7 @@ from pymongo.errors import (
     OperationFailure,
     PyMongoError,
 )
+from pymongo.uri_parser import parse_uri
 
 from app.clients.presence import Presence
 from app.errors import Conflict, Misconfigured
@@ -122,6 +125,12 @@ class Documents:
         with _translated(self._presence):
             return await self._collection.count_documents(match)
 
+    async def existing_indexes(self) -> set[tuple[tuple[str, int], ...]]:
+        """Return the keys of each index that there is."""
+        with _translated(self._presence):
+            found = await self._collection.index_information()
+        return {tuple((name, int(way)) for name, way in each["key"]) for each in found.values()}
+
     async def ensure_index(
         self, keys: Keys, *, partial: Filter | None = None, is_unique: bool = False
     ) -> None:
@@ -135,6 +144,21 @@ class Documents:
         options: dict[str, Any] = {"partialFilterExpression": partial} if partial else {}
         with _translated(self._presence), pymongo.timeout(INDEX_WITHIN.total_seconds()):
             await self._collection.create_index(keys, unique=is_unique, **options)
+
+
+@dataclass(frozen=True)
+class MongoFacts:
+    """A server as it describes itself.
+
+    Attributes:
+        version: its own.
+        replica_set: its name; None where the server stands alone.
+        now: its clock.
+    """
+
+    version: str
+    replica_set: str | None
+    now: datetime
 
 
 class Mongo:
@@ -156,6 +180,16 @@ class Mongo:
         """
         with _translated(self._presence):
             await self._client.admin.command("ping")
+
+    async def describe(self) -> MongoFacts:
+        """Return what the server says of itself."""
+        with _translated(self._presence):
+            built = await self._client.admin.command("buildInfo")
+            hello = await self._client.admin.command("hello")
+            now = hello["localTime"]
+        return MongoFacts(
+            built["version"], hello.get("setName"), now if now.tzinfo else now.replace(tzinfo=UTC)
+        )
 
 
 @asynccontextmanager
@@ -186,11 +220,21 @@ async def open_mongo(
             serverSelectionTimeoutMS=int(min(2.0, seconds) * 1000),
             connectTimeoutMS=int(min(2.0, seconds) * 1000),
         )
-    except (InvalidURI, ConfigurationError, ValueError) as error:
-        message = f"The address of {service} cannot be read: {error}"
-        raise Misconfigured(message) from error
+    except (InvalidURI, ConfigurationError, ValueError):
+        # Without the library's error: what it quotes may be a piece of the password.
+        raise Misconfigured(f"The address of {service} cannot be read: {_cause(uri)}") from None
     async with client:
         yield Mongo(client, Presence(service))
+
+
+def _cause(uri: SecretStr) -> str:
+    """Say what is wrong with an address, without quoting its user, its password or its options."""
+    bare = re.sub("//.*@", "//", uri.get_secret_value(), flags=re.DOTALL).partition("?")[0]
+    try:
+        parse_uri(bare)
+    except (InvalidURI, ConfigurationError, ValueError) as error:
+        return str(error)
+    return "each of :/?#[]@% in its user and password must be percent-encoded, and its options be known ones"
 
 
 @contextmanager

@@ -13,19 +13,19 @@ from typing import Final
 from uuid import uuid4
 
 import msgspec
-from msgspec import Struct
 
 from app.clients.mongo import Document, Mongo, open_mongo
-from app.domain.messages import Failure, Options, VideoAsked, VideoFacts
+from app.domain.messages import Failure, VideoAsked, VideoFacts
 from app.domain.progress import BEFORE, Status
+from app.domain.records import Record
 from app.errors import Conflict
 from app.settings import Settings
 
 DATABASE: Final = "runner_db"
 COLLECTION: Final = "runner_predictions"
 
-SUSPECT: Final = 2
-"""Tries at one place after which a split that its runner did not give back is worked on alone."""
+COUNTED: Final = 1000
+"""Videos that wait, which are counted at most: how many more there are changes nothing for who waits."""
 
 OPEN: Final = {"$in": ["processing", "predictable"]}
 """States in which frames may be decoded: also when all had arrived, if rows were lost afterwards."""
@@ -33,53 +33,8 @@ OPEN: Final = {"$in": ["processing", "predictable"]}
 BY_SHARE: Final = [("split_frames", 1), ("expected_frames", 1), ("created_at", 1)]
 """Of those that have had nothing, those of which nothing is known come first: null is before numbers."""
 
-WRITTEN_ONLY: Final = ("output_s3", "ready_at")
+WRITTEN_ONLY: Final = ("output_s3",)
 """Fields of a finished video that are there for people; nothing here reads them."""
-
-
-class Record(Struct, frozen=True, rename={"video_id": "_id"}):
-    """One video as the runner knows it.
-
-    Attributes:
-        split_frames: sampled frames whose tasks the broker has confirmed, without a hole.
-        expected_frames: sampled frames that the video has according to its file, as far as is known.
-        split_ended: whether every task of the video is on the broker.
-        split_tries: how many decoding children were started for it and died by themselves.
-        only: numbers of the frames that are to be decoded again; None means all.
-        checks: how many times missing frames were looked for without any having arrived since.
-    """
-
-    video_id: str
-    attempt: int
-    status: Status
-    created_at: datetime
-    updated_at: datetime
-    bucket: str = ""
-    object: str = ""
-    input_owned: bool = False
-    options: Options = Options()
-    total_frames: int | None = None
-    received_frames: int = 0
-    split_frames: int = 0
-    expected_frames: int | None = None
-    split_ended: bool = False
-    split_tries: int = 0
-    split_owner: str | None = None
-    split_lease_until: datetime | None = None
-    checks: int = 0
-    only: list[int] | None = None
-    video: VideoFacts | None = None
-    error: Failure | None = None
-
-    @property
-    def is_unknown(self) -> bool:
-        """Whether nobody has opened the video yet, as far as is known."""
-        return not self.split_frames and self.expected_frames is None
-
-    @property
-    def is_suspect(self) -> bool:
-        """Whether it may be what killed its runner: it died, perhaps of another split, and not once only."""
-        return self.split_owner is not None and self.split_tries >= SUSPECT
 
 
 class RunnerRecords:
@@ -109,11 +64,20 @@ class RunnerRecords:
         await self._documents.ensure_index(
             [("status", 1), ("split_lease_until", 1)], partial={"split_ended": False}
         )
+        await self._documents.ensure_index(
+            [("status", 1), ("split_owner", 1), ("decoding_at", 1), ("created_at", 1)],
+            partial={"split_ended": False},
+        )
 
     async def get(self, video_id: str) -> Record | None:
         """Return a record; None when there is none."""
         found = await self._documents.find_one({"_id": video_id})
         return None if found is None else _record(found)
+
+    async def is_deleted(self, video_id: str) -> bool:
+        """Return whether a video was deleted, as far as it has come to the runner."""
+        found = await self._documents.find_one({"_id": video_id}, ["status"])
+        return found is not None and found["status"] == "deleted"
 
     async def accept(self, asked: VideoAsked) -> bool:
         """Begin an attempt at a video; return False when this one, or a later one, is known already."""
@@ -137,6 +101,10 @@ class RunnerRecords:
             "only": None,
             "video": None,
             "error": None,
+            "decoding_at": None,
+            "decoded_at": None,
+            "detected_at": None,
+            "ready_at": None,
             "created_at": now,
             "updated_at": now,
         }
@@ -152,6 +120,8 @@ class RunnerRecords:
     ) -> bool:
         """Move a record forward; return False when it is already there or further."""
         fields: Document = {"status": status, "updated_at": datetime.now(UTC), **changes}
+        if status == "predictable":
+            fields["detected_at"] = fields["updated_at"]
         if error is not None:
             fields["error"] = msgspec.to_builtins(error)
         match = {"_id": video_id, "attempt": attempt, "status": {"$in": list(BEFORE[status])}}
@@ -160,7 +130,8 @@ class RunnerRecords:
     async def withdraw(self, asked: VideoAsked, status: Status, error: Failure | None) -> bool:
         """Cancel or delete a video, also one that was never accepted, so that a late submit finds it.
 
-        A deletion takes everything from the record but its tombstone.
+        A deletion takes everything from the record but its tombstone, whatever attempt it is at: a deleted
+        id is never used again.
         """
         now = datetime.now(UTC)
         fields: Document = {"attempt": asked.attempt, "status": status, "updated_at": now}
@@ -168,11 +139,10 @@ class RunnerRecords:
             fields["error"] = msgspec.to_builtins(error)
         kept = {"_id", *fields, "created_at"}
         everything = {*Record.__struct_encode_fields__, *WRITTEN_ONLY}
-        gone = dict.fromkeys(everything - kept, "") if status == "deleted" else {}
-        change: Document = {"$set": fields, "$setOnInsert": {"created_at": now}}
-        if gone:
-            change["$unset"] = gone
-        else:  # a record that is new here has to say which bucket the reason is written to
+        gone = everything - kept if status == "deleted" else {*WRITTEN_ONLY}
+        change: Document = {"$set": fields, "$unset": dict.fromkeys(gone, "")}
+        change["$setOnInsert"] = {"created_at": now}
+        if status != "deleted":  # a record that is new here has to say which bucket the reason is written to
             place = {"bucket": asked.bucket, "object": asked.object, "input_owned": asked.input_owned}
             change["$setOnInsert"] |= place
         allowed: list[Document] = [
@@ -182,7 +152,13 @@ class RunnerRecords:
         try:
             return await self._documents.update({"_id": asked.video_id, "$or": allowed}, change, upsert=True)
         except Conflict:
-            return False
+            return status == "deleted" and await self._delete_later_attempt(asked, change)
+
+    async def _delete_later_attempt(self, asked: VideoAsked, change: Document) -> bool:
+        """Delete a video that was tried again at the moment in which somebody deleted it."""
+        later = {"_id": asked.video_id, "attempt": {"$gt": asked.attempt}, "status": {"$ne": "deleted"}}
+        fields = {name: value for name, value in change["$set"].items() if name != "attempt"}
+        return await self._documents.update(later, {"$set": fields, "$unset": change["$unset"]})
 
     async def claim_splits(self, limit: int, *, first: str | None = None) -> list[Record]:
         """Take splits that nobody works on: those with the fewest frames so far first, then the oldest.
@@ -214,6 +190,14 @@ class RunnerRecords:
         found = await self._documents.find(_waiting(datetime.now(UTC)), sort=BY_SHARE, limit=1)
         return _record(found[0]) if found else None
 
+    async def unopened(self) -> list[datetime]:
+        """Return when the videos that nobody has opened yet were accepted: the oldest `COUNTED`, in order."""
+        match = {"status": "processing", "split_ended": False, "split_owner": None, "decoding_at": None}
+        found = await self._documents.find(
+            match, projection=["created_at"], sort=[("created_at", 1)], limit=COUNTED
+        )
+        return [each["created_at"] for each in found]
+
     async def _claim(self, document: Document, now: datetime) -> Record | None:
         match = {
             "_id": document["_id"],
@@ -227,20 +211,30 @@ class RunnerRecords:
             return None
         return _record(document)
 
-    async def renew_split(self, record: Record, split_frames: int) -> bool:
+    async def renew_split(self, record: Record, split_frames: int, *, expected: int | None = None) -> bool:
         """Keep a split and note how far it is; False means that it is ours no longer.
 
         Who gets further has not been killed by the video: only deaths at one and the same place count.
+
+        Args:
+            record: as it was claimed.
+            split_frames: how far it is.
+            expected: sampled frames that the video has according to its file, where that is known.
         """
         now = datetime.now(UTC)
         fields = {"split_lease_until": now + self._lease, "split_frames": split_frames, "updated_at": now}
+        if expected is not None:
+            fields["expected_frames"] = expected
         if split_frames > record.split_frames:
             fields["split_tries"] = 1
         return await self._documents.update(self._mine(record), {"$set": fields})
 
     async def count_try(self, record: Record) -> bool:
         """Count a decoding child before it is started, in case that it takes us with it."""
-        return await self._documents.update(self._mine(record), {"$inc": {"split_tries": 1}})
+        change: Document = {"$inc": {"split_tries": 1}}
+        if record.decoding_at is None:
+            change["$set"] = {"decoding_at": datetime.now(UTC)}
+        return await self._documents.update(self._mine(record), change)
 
     async def release_split(
         self,
@@ -271,13 +265,15 @@ class RunnerRecords:
 
     async def end_split(self, record: Record, facts: VideoFacts) -> bool:
         """Note that every task of a video is on the broker."""
+        now = datetime.now(UTC)
         fields = {
             "split_ended": True,
             "only": None,
             "split_frames": facts.sampled,
             "total_frames": facts.sampled,
             "video": msgspec.to_builtins(facts),
-            "updated_at": datetime.now(UTC),
+            "decoded_at": record.decoded_at or now,
+            "updated_at": now,
         }
         return await self._documents.update(self._mine(record), {"$set": fields})
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from http import HTTPStatus
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
@@ -24,19 +25,31 @@ from minio.error import MinioException, S3Error
 from app.clients.lanes import PatientLane, QuickLane
 from app.clients.presence import Presence
 from app.clients.s3_client import (
+    BucketRules,
     Client,
     Headers,
     ObjectFacts,
     Place,
+    UploadedPart,
     UploadKey,
     facts_of,
     patient_client,
     quick_client,
 )
-from app.errors import Missing, NoBucket, Unavailable
+from app.errors import Missing, NoBucket, NoRoom, Unavailable
 from app.settings import Settings
 
-__all__ = ["S3", "Download", "Headers", "ObjectFacts", "Place", "UploadKey", "open_s3"]
+__all__ = [
+    "S3",
+    "BucketRules",
+    "Download",
+    "Headers",
+    "ObjectFacts",
+    "Place",
+    "UploadKey",
+    "UploadedPart",
+    "open_s3",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -71,6 +84,11 @@ ABSENT: Final = frozenset(
     }
 )
 """Codes that say: what you name is not there, and never will be by asking again."""
+
+FULL: Final = frozenset(
+    {"XMinioStorageFull", "XMinioStorageQuotaExceeded", "InsufficientStorage", "QuotaExceeded"}
+)
+"""Codes that say that nothing more can be kept: of MinIO, and of Ceph."""
 
 
 class Download:
@@ -143,6 +161,10 @@ class S3:
         """Create a bucket; one that is there is fine."""
         await self._patiently(_make_bucket, self._patient, bucket)
 
+    async def rules(self, bucket: str) -> BucketRules:
+        """Return what the server does with the objects of a bucket by itself."""
+        return await self._patiently(self._patient.rules, bucket)
+
     async def put(self, bucket: str, name: str, data: bytes, headers: Headers) -> None:
         """Write an object."""
         await self._patiently(self._patient.put, bucket, name, data, headers)
@@ -180,9 +202,16 @@ class S3:
         """Return when the newest part of an upload arrived; None when there is none."""
         return await self._patiently(self._patient.last_part, key)
 
-    async def open(self, bucket: str, name: str) -> Download:
-        """Begin to read an object; the caller closes it."""
-        response = await self._patiently(self._patient.get_object, bucket, name)
+    async def parts(self, key: UploadKey) -> list[UploadedPart]:
+        """Return the parts of an upload that have arrived, in order."""
+        return await self._patiently(self._patient.parts, key)
+
+    async def open(self, bucket: str, name: str, *, start: int = 0, length: int = 0) -> Download:
+        """Begin to read an object, from a byte that it has, to its end when no length is said.
+
+        The caller closes it.
+        """
+        response = await self._patiently(self._patient.get_object, bucket, name, start, length)
         return Download(self._patiently, name, response)
 
     async def download(self, bucket: str, name: str, path: Path, *, stop: threading.Event) -> ObjectFacts:
@@ -261,6 +290,9 @@ def _translated(presence: Presence) -> Iterator[None]:
             presence.answered()
             missing = NoBucket if error.code == "NoSuchBucket" else Missing
             raise missing(_what(error)) from error
+        if error.code in FULL or error.response.status == HTTPStatus.INSUFFICIENT_STORAGE:
+            presence.answered()
+            raise NoRoom("S3", error.message or error.code) from error
         raise presence.lost(error, begun=begun) from error
     except (MinioException, urllib3.exceptions.HTTPError, TimeoutError) as error:
         raise presence.lost(str(error) or NO_ANSWER, begun=begun) from error

@@ -32,6 +32,7 @@ class ObjectFacts:
         modified: when it was written.
         content_type: as its writer said; empty in listings.
         metadata: the writer's own, names in lower case; empty in listings.
+        etag: changes whenever the bytes do; empty in listings.
     """
 
     name: str
@@ -39,6 +40,16 @@ class ObjectFacts:
     modified: datetime
     content_type: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    etag: str = ""
+
+
+@dataclass(frozen=True)
+class UploadedPart:
+    """A part that has arrived; its size is in bytes."""
+
+    number: int
+    tag: str
+    size: int
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,19 @@ class UploadKey:
     name: str
     upload: str
     begun: datetime | None = None
+
+
+@dataclass(frozen=True)
+class BucketRules:
+    """What a server does with the objects of a bucket by itself.
+
+    Attributes:
+        expiring: how the names begin of those that it removes after a time; empty is all.
+        is_versioned: whether it keeps what was removed.
+    """
+
+    expiring: tuple[str, ...]
+    is_versioned: bool
 
 
 class Client(Minio):  # type: ignore[misc]  # minio is untyped to us
@@ -102,6 +126,22 @@ class Client(Minio):  # type: ignore[misc]  # minio is untyped to us
         """Return when the newest part of an upload arrived; None when there is none."""
         parts = list(self._parts(key))
         return max((part.last_modified for part in parts if part.last_modified), default=None)
+
+    def parts(self, key: UploadKey) -> list[UploadedPart]:
+        """Return the parts of an upload that have arrived, in order."""
+        return [
+            UploadedPart(part.part_number, part.etag.strip('"'), part.size or 0) for part in self._parts(key)
+        ]
+
+    def rules(self, bucket: str) -> BucketRules:
+        """Return what the server does with the objects of a bucket by itself."""
+        found = self.get_bucket_lifecycle(bucket)
+        rules = [each for each in (found.rules if found else []) if each.status == "Enabled"]
+        removing = [each for each in rules if each.expiration is not None]
+        prefixes = [each.rule_filter.prefix or "" if each.rule_filter else "" for each in removing]
+        return BucketRules(
+            tuple(prefixes), is_versioned=self.get_bucket_versioning(bucket).status == "Enabled"
+        )
 
     def _parts(self, key: UploadKey) -> Iterator[Part]:
         after = None
@@ -171,12 +211,14 @@ def facts_of(name: str, headers: Headers) -> ObjectFacts:
     lower = {key.lower(): value for key, value in headers.items()}
     prefix = "x-amz-meta-"
     modified = lower.get("last-modified")
+    whole = lower.get("content-range", "").rpartition("/")[2] or lower.get("content-length", "0")
     return ObjectFacts(
         name,
-        int(lower.get("content-length", "0")),
+        int(whole),
         parsedate_to_datetime(modified) if modified else datetime.now(UTC),
         lower.get("content-type", ""),
         {key.removeprefix(prefix): value for key, value in lower.items() if key.startswith(prefix)},
+        lower.get("etag", "").strip('"'),
     )
 
 

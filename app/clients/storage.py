@@ -9,11 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from app.clients.s3 import S3, ObjectFacts, Place, UploadKey, open_s3
+from app.clients.s3 import S3, BucketRules, ObjectFacts, Place, UploadedPart, UploadKey, open_s3
 from app.errors import Missing, Rejected, RetryLater, Unavailable
 from app.settings import Settings
 
-__all__ = ["PART", "ObjectFacts", "Storage", "TooLarge", "open_storage"]
+__all__ = ["PART", "ObjectFacts", "Storage", "TooLarge", "UploadKey", "UploadedPart", "open_storage"]
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +60,18 @@ class Storage:
         if not await self._s3.has_bucket(self._bucket):
             raise Unavailable("S3", f"there is no bucket {self._bucket}")
 
+    async def has_bucket(self, name: str) -> bool:
+        """Return whether there is such a bucket."""
+        return await self._s3.has_bucket(name)
+
+    async def rules(self, bucket: str) -> BucketRules:
+        """Return what the server does with the objects of a bucket by itself.
+
+        Raises:
+            Missing: there is no such bucket.
+        """
+        return await self._s3.rules(bucket)
+
     async def ensure_buckets(self, names: Iterable[str]) -> None:
         """Create the buckets that are not there yet."""
         for name in names:
@@ -79,7 +91,7 @@ class Storage:
         Raises:
             Missing: there is no such bucket.
         """
-        await self._s3.put(bucket, name, data, _headers(content_type, metadata))
+        await self._s3.put(bucket, name, data, object_headers(content_type, metadata))
 
     async def put_stream(
         self,
@@ -102,7 +114,7 @@ class Storage:
             Unavailable: the server does not answer. The object may appear all the same when it was nearly
                 written; a part of it is taken away in the background.
         """
-        headers = _headers(content_type, metadata)
+        headers = object_headers(content_type, metadata)
         parts = _in_parts(chunks, limit)
         first = await anext(parts, b"")
         if len(first) < PART:
@@ -136,14 +148,21 @@ class Storage:
 
     @asynccontextmanager
     async def stream(
-        self, bucket: str, name: str, *, chunk: int = 1 << 20
+        self, bucket: str, name: str, *, chunk: int = 1 << 20, start: int = 0, length: int = 0
     ) -> AsyncIterator[tuple[ObjectFacts, AsyncIterator[bytes]]]:
         """Yield what is known of an object, and its bytes in pieces of at most `chunk` bytes.
+
+        Args:
+            bucket: where it is.
+            name: what it is called.
+            chunk: bytes of a piece at most.
+            start: the first byte that is read; the object has it.
+            length: how many are read; all up to the end when it is 0.
 
         Raises:
             Missing: it is not there.
         """
-        download = await self._s3.open(bucket, name)
+        download = await self._s3.open(bucket, name, start=start, length=length)
 
         async def chunks() -> AsyncIterator[bytes]:
             while data := await download.read(chunk):
@@ -206,7 +225,7 @@ class Storage:
             Missing: the source, or the target's bucket, is not there.
         """
         size = (await self._s3.head(*source)).size
-        headers = _headers(content_type, metadata)
+        headers = object_headers(content_type, metadata)
         if size <= COPY_PART:
             await self._s3.copy(source, target, headers)
             return
@@ -241,6 +260,39 @@ class Storage:
                         await self._s3.abort_upload(key)
                         count += 1
         return count
+
+    # Parts that somebody else sends, with URLs that we have signed
+
+    async def begin_parts(
+        self, bucket: str, name: str, *, content_type: str, metadata: Mapping[str, str]
+    ) -> UploadKey:
+        """Begin an object whose parts others send; what never comes to an end, a sweep takes away.
+
+        Raises:
+            Missing: there is no such bucket.
+        """
+        return await self._s3.begin_upload(bucket, name, object_headers(content_type, metadata))
+
+    async def parts(self, key: UploadKey) -> list[UploadedPart]:
+        """Return what has arrived, in order.
+
+        Raises:
+            Missing: there is no such upload any more: it was completed or aborted.
+        """
+        return await self._s3.parts(key)
+
+    async def assemble(self, key: UploadKey, tags: list[str]) -> None:
+        """Make an object of all parts, in order.
+
+        Raises:
+            Missing: as above, unless to the server twice is the same as once.
+        """
+        await self._s3.complete_upload(key, tags)
+
+    async def abort_parts(self, key: UploadKey) -> None:
+        """Take away what has arrived; an upload that is over is fine."""
+        with suppress(Missing):
+            await self._s3.abort_upload(key)
 
     @asynccontextmanager
     async def _upload(
@@ -296,7 +348,8 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             await storage.finish()
 
 
-def _headers(content_type: str, metadata: Mapping[str, str] | None) -> dict[str, str]:
+def object_headers(content_type: str, metadata: Mapping[str, str] | None) -> dict[str, str]:
+    """Return how S3 is told what an object is."""
     own = {f"x-amz-meta-{key}": value for key, value in (metadata or {}).items()}
     return {"Content-Type": content_type} | own
 

@@ -8,23 +8,27 @@ if its id were unknown; its document goes when the pipeline has confirmed that e
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
 from app.clients.claims import Claims
+from app.clients.endings import Endings, end
 from app.clients.mongo import Document, Documents, Mongo, open_mongo
+from app.clients.retirements import Retirements
+from app.clients.video_pages import VideoPages, Wanted, find_beyond
 from app.clients.video_records import (
     Cursor,
     Deletion,
-    Outcome,
     Page,
     Video,
-    delete_command,
+    command,
     to_deletion,
     to_video,
 )
+from app.clients.withdrawals import Withdrawals
 from app.domain.messages import Failure, Options
+from app.domain.states import Outcome
 from app.failpoints import failpoint
 from app.settings import Settings
 
@@ -35,6 +39,7 @@ __all__ = [
     "Page",
     "Video",
     "VideoOutbox",
+    "Wanted",
     "open_video_outbox",
     "video_outbox",
 ]
@@ -73,6 +78,10 @@ class VideoOutbox:
         self._commands = commands
         self._clock = now
         self.claims = Claims(videos=videos, commands=commands, lease=lease, now=self._now)
+        self.withdrawals = Withdrawals(videos=videos, commands=commands, now=self._now)
+        self.retirements = Retirements(videos=videos, commands=commands, now=self._now)
+        self.pages = VideoPages(videos, now=self._now)
+        self.endings = Endings(videos)
 
     def _now(self) -> datetime:
         """The time as Mongo keeps it, in whole milliseconds, so that what we wrote is what we find."""
@@ -81,13 +90,15 @@ class VideoOutbox:
 
     async def prepare(self) -> None:
         """Create the indexes: one for each question below."""
-        await self._videos.ensure_index([("deleted_at", 1), ("created_at", -1), ("_id", -1)])
+        await self.pages.prepare()
         await self._videos.ensure_index([("status", 1), ("deleted_at", 1), ("created_at", 1)])
         await self._videos.ensure_index([("outcome", 1), ("status", 1), ("published_at", 1)])
-        await self._videos.ensure_index([("outcome", 1), ("status", 1), ("created_at", 1), ("_id", 1)])
-        await self._commands.ensure_index([("status", 1), ("created_at", 1)])
+        await self._commands.ensure_index([("status", 1), ("created_at", 1), ("_id", 1)])
         await self._commands.ensure_index([("status", 1), ("kind", 1), ("published_at", 1)])
         await self._commands.ensure_index([("video_id", 1)])
+        await self.withdrawals.prepare()
+        await self.retirements.prepare()
+        await self.endings.prepare()
 
     # What clients ask for
 
@@ -101,9 +112,14 @@ class VideoOutbox:
         media_type: str = "video",
         options: Options | None = None,
         filename: str | None = None,
-        idempotency_key: str | None = None,
+        owner: str | None = None,
+        webhook: str | None = None,
+        tags: Sequence[str] = (),
     ) -> Video:
         """Remember that a video is to be looked at; durable when this returns.
+
+        The owner is the id of the API key that it was asked for with, where there was one; the webhook a URL
+        that is told of its end.
 
         Raises:
             Conflict: there is a video with this id.
@@ -119,14 +135,16 @@ class VideoOutbox:
             "tries": 0,
             "redrives": 0,
         }
-        known = {"filename": filename, "idempotency_key": idempotency_key}
+        known = {"filename": filename, "owner": owner, "tags": list(tags) or None}
         document |= {name: value for name, value in known.items() if value is not None}
+        if webhook is not None:
+            document["webhook"] = {"url": webhook}
         await self._videos.insert(document)
         return to_video(document)
 
-    async def get(self, video_id: str) -> Video | None:
-        """Return a video; None when it is unknown or deleted."""
-        document = await self._videos.find_one({"_id": video_id, "deleted_at": None})
+    async def get(self, video_id: str, *, owner: str | None = None) -> Video | None:
+        """Return a video; None when it is unknown or deleted, or not of this owner where one is named."""
+        document = await self._videos.find_one({"_id": video_id, "deleted_at": None} | _of(owner))
         return to_video(document) if document else None
 
     async def is_known(self, video_id: str) -> bool:
@@ -144,28 +162,47 @@ class VideoOutbox:
         found = await self._videos.find({"_id": {"$in": list(video_ids)}}, projection=["_id"])
         return {document["_id"] for document in found}
 
-    async def newest(self, *, limit: int, after: Cursor | None = None) -> Page:
+    async def settled(self, names: Collection[str]) -> set[str]:
+        """Return those of these attempts, named `id` or `id/attempt`, that their documents have come to."""
+        wanted = {name: name.partition("/") for name in names}
+        ids = list({video_id for video_id, _, _ in wanted.values()})
+        found = await self._videos.find({"_id": {"$in": ids}}, projection=["_id", "attempt"])
+        reached = {document["_id"]: document.get("attempt", 1) for document in found}
+        return {
+            name
+            for name, (video_id, _, attempt) in wanted.items()
+            if reached.get(video_id, 0) >= int(attempt or 1)
+        }
+
+    async def newest(self, *, limit: int, after: Cursor | None = None, owner: str | None = None) -> Page:
         """Return some videos, newest first.
 
         Args:
             limit: how many at most.
             after: where the page before ended.
+            owner: whose videos; everybody's when it is None.
         """
-        match: dict[str, Any] = {"deleted_at": None}
-        if after is not None:
-            match |= _beyond(after, "$lt")
-        order = [("created_at", -1), ("_id", -1)]
-        found = [to_video(item) for item in await self._videos.find(match, sort=order, limit=limit + 1)]
+        match: dict[str, Any] = {"deleted_at": None} | _of(owner)
+        documents = await find_beyond(self._videos, match, after, limit=limit + 1, direction=-1)
+        found = [to_video(each) for each in documents]
         last = found[limit - 1] if len(found) > limit else None
         return Page(found[:limit], (last.created_at, last.id) if last else None)
 
-    async def total(self) -> int:
-        """Return how many videos there are."""
-        return await self._videos.count({"deleted_at": None})
+    async def total(self, *, owner: str | None = None) -> int:
+        """Return how many videos there are, of this owner where one is named."""
+        return await self._videos.count({"deleted_at": None} | _of(owner))
 
-    async def delete_one(self, video_id: str) -> bool:
-        """Make a video unknown and ask the pipeline to remove it; return whether there was one."""
-        document = await self._videos.find_one({"_id": video_id, "deleted_at": None})
+    async def unfinished_of(self, owner: str, *, limit: int) -> set[str]:
+        """Return the ids of videos of an owner that have neither a result nor a failure yet."""
+        match = {"owner": owner, "outcome": None, "deleted_at": None}
+        return {each["_id"] for each in await self._videos.find(match, projection=["_id"], limit=limit)}
+
+    async def delete_one(self, video_id: str, *, owner: str | None = None) -> bool:
+        """Make a video unknown and ask the pipeline to remove it; return whether there was one.
+
+        Where an owner is named, others' videos are unknown.
+        """
+        document = await self._videos.find_one({"_id": video_id, "deleted_at": None} | _of(owner))
         return document is not None and await self._delete([document]) == 1
 
     async def delete_all(self) -> int:
@@ -179,7 +216,7 @@ class VideoOutbox:
     async def _delete(self, documents: Sequence[Document]) -> int:
         """First the commands, then the marks: a crash in between leaves videos that go a little later."""
         now = self._now()
-        await self._commands.insert_missing([delete_command(document, now) for document in documents])
+        await self._commands.insert_missing([command(document, "delete", now) for document in documents])
         failpoint("deletion.asked")
         return await self._videos.update_many(
             {"_id": {"$in": [document["_id"] for document in documents]}, "deleted_at": None},
@@ -189,34 +226,35 @@ class VideoOutbox:
     # What came of it
 
     async def set_outcome(
-        self, video_id: str, outcome: Outcome, *, at: datetime, error: Failure | None = None
+        self,
+        video_id: str,
+        outcome: Outcome,
+        *,
+        attempt: int,
+        at: datetime,
+        error: Failure | None = None,
     ) -> bool:
         """Remember what was seen in S3; return False when that was known, or the video is not.
 
-        A result wins over a failure: what kills the outbox worker may have been published all the same.
+        A result wins over a failure: what kills the outbox worker may have been published all the same. It
+        does not win over a cancellation, which somebody was told.
 
         Args:
             video_id: whose outcome it is.
             outcome: what was seen.
+            attempt: of which it is what came; nothing is changed when the video is at another one.
             at: when it was written.
             error: why it failed.
         """
-        facts: dict[str, Any] = {"outcome": outcome, "outcome_at": at}
-        if error is not None:
-            facts["error"] = msgspec.to_builtins(error)
-        change: dict[str, Any] = {"$set": facts}
-        if outcome == "ready":
-            change["$unset"] = {"error": ""}
-        earlier = {"$ne": "ready"} if outcome == "ready" else None
-        return await self._videos.update({"_id": video_id, "outcome": earlier, "deleted_at": None}, change)
+        earlier = {"$in": [None, "failed"]} if outcome == "ready" else None
+        match = {"_id": video_id, "attempt": attempt, "outcome": earlier, "deleted_at": None}
+        return await end(self._videos, match, outcome, at=at, error=error)
 
     async def without_outcome(self, *, limit: int, after: Cursor | None = None) -> list[Video]:
         """Return published videos of which nothing is known yet, oldest first."""
-        match: dict[str, Any] = {"outcome": None, "status": "sent", "deleted_at": None}
-        if after is not None:
-            match |= _beyond(after, "$gt")
-        order = [("created_at", 1), ("_id", 1)]
-        return [to_video(item) for item in await self._videos.find(match, sort=order, limit=limit)]
+        match = {"outcome": None, "status": "sent", "deleted_at": None}
+        documents = await find_beyond(self._videos, match, after, limit=limit, direction=1)
+        return [to_video(each) for each in documents]
 
     async def forget(self, video_id: str) -> bool:
         """Remove a video and its commands, because the pipeline has confirmed that everything is gone.
@@ -246,15 +284,12 @@ class VideoOutbox:
         return await self._videos.update(match, _unclaimed(fields))
 
     async def unconfirmed_deletions(self, *, limit: int, after: Cursor | None = None) -> list[Deletion]:
-        """Return published deletions of which the pipeline has not said that they are done, oldest first."""
-        match: dict[str, Any] = {"status": "sent", "kind": "delete"}
-        if after is not None:
-            match |= _beyond(after, "$gt")
-        order = [("created_at", 1), ("_id", 1)]
-        return [to_deletion(each) for each in await self._commands.find(match, sort=order, limit=limit)]
+        """Return published deletions and cancellations that the pipeline has not confirmed, oldest first."""
+        documents = await find_beyond(self._commands, {"status": "sent"}, after, limit=limit, direction=1)
+        return [to_deletion(each) for each in documents]
 
     async def delete_again(self, deletion: Deletion) -> bool:
-        """Let a deletion be published anew; return False when it is done, or to be published anyway."""
+        """Let a command be published anew; return False when it is done, or to be published anyway."""
         match = {"_id": deletion.id, "status": "sent"}
         return await self._commands.update(match, _unclaimed({"status": "new", "redrives": 0}))
 
@@ -275,11 +310,10 @@ def video_outbox(mongo: Mongo, settings: Settings) -> VideoOutbox:
     )
 
 
+def _of(owner: str | None) -> dict[str, Any]:
+    return {} if owner is None else {"owner": owner}
+
+
 def _unclaimed(fields: dict[str, Any]) -> dict[str, Any]:
     """Return the change that sets these fields and voids the claim of whoever publishes it again just now."""
     return {"$set": fields, "$unset": {"lease_until": "", "last_error": ""}}
-
-
-def _beyond(cursor: Cursor, operator: Literal["$lt", "$gt"]) -> dict[str, Any]:
-    at, key = cursor
-    return {"$or": [{"created_at": {operator: at}}, {"created_at": at, "_id": {operator: key}}]}

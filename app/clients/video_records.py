@@ -1,19 +1,32 @@
 """What is kept of a video and of a command on it, between Mongo's documents and our own words."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from app.clients.mongo import Document
+from app.domain.failures import failure
 from app.domain.messages import Failure, Options, VideoAsked
 from app.domain.sentences import ClientStatus
+from app.domain.states import Outcome, State, state_of
 
-Outcome: TypeAlias = Literal["ready", "failed"]
+CommandKind: TypeAlias = Literal["delete", "cancel"]
 Cursor: TypeAlias = tuple[datetime, str]
 
 DEFAULT_OPTIONS = Options()
+
+
+@dataclass(frozen=True)
+class EarlierAttempt:
+    """How an attempt ended that was followed by another one."""
+
+    attempt: int
+    outcome: Outcome
+    outcome_at: datetime
+    sent_at: datetime | None = None
+    error: Failure | None = None
 
 
 @dataclass(frozen=True)
@@ -22,10 +35,16 @@ class Video:
 
     Attributes:
         status: `new` until it was published, then `sent`.
-        outcome: what was seen in S3, once.
+        outcome: how it ended: what was seen in S3, once, or that it was cancelled.
         error: why it failed, where it did.
         last_error: why it could not be published the last time.
         redrives: how often it was published again because nothing came of it.
+        owner: id of the API key that it was asked for with; None where there was none.
+        unconfirmed: whether it was cancelled, and the pipeline has not said yet that nothing more happens.
+        history: how earlier attempts ended, oldest first; the last few.
+        tags: words that its client has put on it, in its order.
+        webhook: URL that is told of its end; None where nobody is.
+        is_due: whether there is an end that somebody is to be told of, and that is no delivery yet.
     """
 
     id: str
@@ -45,11 +64,22 @@ class Video:
     outcome: Outcome | None = None
     outcome_at: datetime | None = None
     error: Failure | None = None
+    owner: str | None = None
+    unconfirmed: bool = False
+    history: list[EarlierAttempt] = field(default_factory=list)
+    tags: tuple[str, ...] = ()
+    webhook: str | None = None
+    is_due: bool = False
 
     @property
     def client_status(self) -> ClientStatus:
-        """The word that a client sees."""
-        return self.outcome or self.status
+        """The word that a client of the original calls sees; to them a cancelled video has failed."""
+        return "failed" if self.outcome == "cancelled" else self.outcome or self.status
+
+    @property
+    def state(self) -> State:
+        """The word that a client of `/api/v1` sees."""
+        return state_of(self.outcome, self.status)
 
 
 @dataclass(frozen=True)
@@ -64,6 +94,7 @@ class Claimed:
         tries: how often it was claimed, this time included.
         created_at: when a client asked for it.
         redrives: how often it was published again before.
+        refusal: why it can never be published; None where it can.
     """
 
     key: str
@@ -73,15 +104,17 @@ class Claimed:
     tries: int
     created_at: datetime
     redrives: int = 0
+    refusal: Failure | None = None
 
 
 @dataclass(frozen=True)
 class Deletion:
-    """A deletion that was published and is not confirmed yet.
+    """A deletion, or a cancellation, that was published and is not confirmed yet.
 
     Attributes:
         id: of its command.
         bucket: where its confirmation will lie.
+        kind: which of the two it is.
         created_at: when a client asked for it.
     """
 
@@ -89,6 +122,7 @@ class Deletion:
     video_id: str
     bucket: str
     created_at: datetime
+    kind: CommandKind = "delete"
 
 
 @dataclass(frozen=True)
@@ -99,14 +133,19 @@ class Page:
     next: Cursor | None
 
 
-def delete_command(document: Document, now: datetime) -> Document:
-    """Return the command that removes a video; its `_id` says so, hence asking twice is asking once."""
+def command_id(video_id: str, attempt: int, kind: CommandKind) -> str:
+    """Return the `_id` of a command: asking twice is asking once."""
+    return f"{video_id}/{attempt}/{kind}"
+
+
+def command(document: Document, kind: CommandKind, now: datetime) -> Document:
+    """Return the command that removes or cancels a video."""
     attempt = document.get("attempt", 1)
     return {
-        "_id": f"{document['_id']}/{attempt}/delete",
+        "_id": command_id(document["_id"], attempt, kind),
         "video_id": document["_id"],
         "attempt": attempt,
-        "kind": "delete",
+        "kind": kind,
         "status": "new",
         "payload": document["payload"],
         "input_owned": document["input_owned"],
@@ -120,26 +159,35 @@ def to_video(document: Document) -> Video:
     """Return what the document of a video says."""
     payload, error = document["payload"], document.get("error")
     names = ("status", "created_at", "attempt", "input_owned", "filename", "sent_at", "tries", "redrives")
-    more = ("last_error", "outcome", "outcome_at")
+    more = ("last_error", "outcome", "outcome_at", "owner", "unconfirmed")
     return Video(
         id=document["_id"],
         bucket=payload["bucket"],
         object=payload["object"],
         media_type=payload.get("media_type", "video"),
-        options=_options(document),
+        options=_options(document)[0],
         error=msgspec.convert(error, Failure) if error else None,
+        history=msgspec.convert(document.get("history", []), list[EarlierAttempt]),
+        tags=tuple(document.get("tags", ())),
+        webhook=(document.get("webhook") or {}).get("url"),
+        is_due=bool((document.get("webhook") or {}).get("due")),
         **{name: document[name] for name in names + more if name in document},
     )
 
 
 def to_deletion(command: Document) -> Deletion:
-    """Return what the command that removes a video says."""
-    return Deletion(command["_id"], command["video_id"], command["payload"]["bucket"], command["created_at"])
+    """Return what the command that removes or cancels a video says."""
+    bucket = command["payload"]["bucket"]
+    return Deletion(command["_id"], command["video_id"], bucket, command["created_at"], command["kind"])
 
 
 def to_claimed(document: Document, until: datetime, *, is_command: bool) -> Claimed:
-    """Return the claim on a document, as it was read before it was claimed."""
+    """Return the claim on a document, as it was read before it was claimed.
+
+    Who only ends a video needs none of its options, whatever they are.
+    """
     payload = document["payload"]
+    options, refusal = _options(document)
     asked = VideoAsked(
         video_id=document["video_id"] if is_command else document["_id"],
         kind=document["kind"] if is_command else "submitted",
@@ -148,7 +196,7 @@ def to_claimed(document: Document, until: datetime, *, is_command: bool) -> Clai
         object=payload["object"],
         media_type=payload.get("media_type", "video"),
         input_owned=document.get("input_owned", False),
-        options=_options(document),
+        options=options,
     )
     return Claimed(
         key=document["_id"],
@@ -158,8 +206,13 @@ def to_claimed(document: Document, until: datetime, *, is_command: bool) -> Clai
         tries=document.get("tries", 0) + 1,
         created_at=document["created_at"],
         redrives=document.get("redrives", 0),
+        refusal=refusal if asked.kind in ("submitted", "retry") else None,
     )
 
 
-def _options(document: Document) -> Options:
-    return msgspec.convert(document["payload"].get("options", {}), Options)
+def _options(document: Document) -> tuple[Options, Failure | None]:
+    """Return the options of a document; the default ones, and why, where they are none that we read."""
+    try:
+        return msgspec.convert(document["payload"].get("options", {}), Options), None
+    except msgspec.ValidationError as error:
+        return DEFAULT_OPTIONS, failure("rejected", f"(options: {error})")

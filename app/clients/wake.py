@@ -11,7 +11,7 @@ import httpx
 logger = logging.getLogger(__name__)
 
 WITHIN: Final = 0.5
-"""Seconds until a knock is given up: the worker polls every second anyway."""
+"""Seconds until a knock is given up: the worker looks every two seconds anyway."""
 
 
 class Waker:

@@ -29,6 +29,10 @@ class Clock:
         """Return the seconds that a timestamp stands for, also negative ones."""
         return float(pts * self._time_base) - self._origin
 
+    def ticks(self, seconds: float) -> int:
+        """Return the timestamp that is shown after so many seconds, or the nearest one."""
+        return round((seconds + self._origin) / self._time_base)
+
     def length(self, duration: int | None) -> float:
         """Return how many seconds a frame lasts; the average when the file does not say."""
         return float(duration * self._time_base) if duration else self.step

@@ -1,13 +1,21 @@
 """Opens a video file: which formats and codecs are read, and why one is refused."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from pathlib import Path
+from io import FileIO
 from typing import Any, Final, TypeAlias
 
+# PyAV imports some of its modules when it first needs them, which in the sandbox is too late.
 import av
+import av.audio.codeccontext
+import av.audio.stream
 import av.stream
+import av.subtitles.codeccontext
+import av.subtitles.stream
+import av.video.codeccontext
+import av.video.stream
 
 from app.decoding.clock import Clock
 from app.decoding.protocol import Limits
@@ -23,6 +31,13 @@ AvFrame: TypeAlias = Any
 
 FORMATS: Final = ("mov", "matroska", "avi", "mpegts", "mpeg", "ogg", "flv", "gif", "h264", "hevc")
 """Demuxers by FFmpeg's names. None of them opens another file or address, as playlists do."""
+
+PROTOCOL: Final = "fd"
+"""The protocol of FFmpeg that reads from a descriptor."""
+
+MOST_STREAMS: Final = 10_000
+"""Streams at which FFmpeg itself stops, in the words of a lack of memory: far above any limit of ours, so
+that it is ours that is reached; each takes some kilobytes."""
 
 DECODERS: Final = {
     "h264": "h264",
@@ -60,26 +75,30 @@ def refuse(code: str, detail: str = "") -> Undecodable:
 
 
 @contextmanager
-def open_container(path: Path, limits: Limits) -> Iterator[AvContainer]:
-    """Open a local video file; its format is told by its content, never by its name.
+def open_container(video: FileIO, limits: Limits) -> Iterator[AvContainer]:
+    """Read a video from its beginning; its format is told by its content: FFmpeg learns no name.
 
     Raises:
         Undecodable: it is not a video in a format that we read.
     """
     options = {
         "format_whitelist": ",".join(FORMATS),
-        "protocol_whitelist": "file",
+        # What is open already, and nothing by name: neither a file nor an address.
+        "protocol_whitelist": PROTOCOL,
+        "fd": str(video.fileno()),
+        "max_streams": str(MOST_STREAMS),
         "codec_whitelist": ",".join(DECODERS.values()),
         # Refused before a byte of it is allocated; a little room is left so that a picture just over the
         # limit is refused by us, with its size.
         "max_pixels": str(limits.pixels * 2),
     }
+    video.seek(0)  # FFmpeg goes on where we are
     try:
-        container = av.open(f"file:{path}", options=options, metadata_errors="replace")
-    except (MemoryError, FileNotFoundError):
+        container = av.open(f"{PROTOCOL}:", options=options, metadata_errors="replace")
+    except MemoryError:
         raise
     except av.FFmpegError as error:
-        raise refuse("encrypted" if _is_marked_encrypted(path) else "not_a_video") from error
+        raise refuse("encrypted" if is_marked_encrypted(video) else "not_a_video") from error
     with container:
         yield container
 
@@ -90,6 +109,8 @@ def choose_stream(container: AvContainer, limits: Limits) -> AvStream:
     Raises:
         Undecodable: there is none, its codec is not one we decode, or it declares more than the limits.
     """
+    if len(container.streams) > limits.streams:
+        raise refuse("too_many_streams", f"It has {len(container.streams)}, the limit is {limits.streams}.")
     streams = [stream for stream in container.streams.video if not _is_cover(stream)]
     if not streams:
         raise refuse("no_video_stream")
@@ -144,17 +165,36 @@ def check_seconds(seconds: float, limits: Limits) -> None:
         raise refuse("too_long", f"The limit is {limits.seconds:.0f} seconds.")
 
 
+def check_rate(frames: int, seconds: float, limits: Limits) -> None:
+    """Refuse a video that has had more frames so far than the limit allows, its first second not counted."""
+    if frames > limits.rate * (seconds + 1):
+        raise refuse("too_many_frames_per_second", f"The limit is {limits.rate:g}.")
+
+
+def check_sizes(changes: int, limits: Limits) -> None:
+    """Refuse a video whose frames change their size more often than the limit."""
+    if changes > limits.sizes:
+        raise refuse("too_many_sizes", f"The limit is {limits.sizes} changes.")
+
+
+def check_processor_time(used: float, seconds: float, limits: Limits) -> None:
+    """Refuse a video that has cost more processor time so far than the limit allows for its length so far."""
+    if used > max(limits.processor_least, limits.processor * seconds):
+        said = f"It took {used:.0f} seconds of processor time for {seconds:.0f} seconds of video."
+        raise refuse("too_costly", said)
+
+
+def is_marked_encrypted(video: FileIO) -> bool:
+    """Return whether either end of a file holds a mark of encryption."""
+    size = os.fstat(video.fileno()).st_size
+    head = os.pread(video.fileno(), SCANNED_BYTES, 0)
+    ends = head + os.pread(video.fileno(), SCANNED_BYTES, max(len(head), size - SCANNED_BYTES))
+    return any(mark in ends for mark in ENCRYPTION_MARKS)
+
+
 def _origin(container: AvContainer) -> float:
     return float((container.start_time or 0) * MICROSECONDS)
 
 
 def _is_cover(stream: AvStream) -> bool:
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
-
-
-def _is_marked_encrypted(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(SCANNED_BYTES)
-        file.seek(max(len(head), path.stat().st_size - SCANNED_BYTES))
-        ends = head + file.read(SCANNED_BYTES)
-    return any(mark in ends for mark in ENCRYPTION_MARKS)

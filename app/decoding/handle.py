@@ -1,9 +1,12 @@
 """One child process as its parent sees it, and what it died of."""
 
 import asyncio
+import logging
 import os
 import signal
+import socket
 import sys
+import tempfile
 from asyncio import StreamReader, StreamWriter
 from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
@@ -11,16 +14,32 @@ from pathlib import Path
 from typing import Final, cast
 
 import app
-from app.decoding.protocol import EXIT_MEMORY, HEADER, TAKEN, Order, Record, read_header, write_order
+from app.decoding.protocol import (
+    EXIT_MEMORY,
+    HEADER,
+    TAKEN,
+    Limits,
+    Order,
+    Record,
+    read_header,
+    read_protections,
+    send_files,
+    write_limits,
+    write_order,
+)
 from app.domain.failures import failure
 from app.domain.messages import Failure
 from app.errors import Malformed, RetryLater
+
+logger = logging.getLogger(__name__)
 
 START_SECONDS: Final = 60.0
 """How long a child may take to import its libraries: 0.4 s alone, much more on a machine that just booted."""
 
 BUFFER_BYTES: Final = 1 << 20
 """What asyncio reads ahead of us (twice this, at most) before the pipe fills and the child waits."""
+
+MODULE: Final = "app.decoding.child"
 
 KEPT_OUTPUT: Final = 4096
 """Bytes of a child's last words that reach the log; a hostile video can make a decoder write without end."""
@@ -53,42 +72,59 @@ class Child:
     """One child process as its parent sees it; made by `start`, gone after `end`.
 
     Attributes:
+        protections: what protects us from it, and why not; empty until it is ready.
         was_killed: whether it was us who ended it.
     """
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, channel: socket.socket) -> None:
         self._process = process
+        self._channel = channel
         # Asked for as pipes in `start`.
         self._orders = cast("StreamWriter", process.stdin)
         self._answers = cast("StreamReader", process.stdout)
         self._complaints = cast("StreamReader", process.stderr)
         self._output = bytearray()
         self._listening = asyncio.create_task(self._listen(), name="listen to decoder")
+        self.protections: dict[str, str] = {}
         self.was_killed = False
 
     @classmethod
-    async def start(cls, niceness: int) -> "Child":
+    async def start(cls, niceness: int, limits: Limits, module: str | None = None) -> "Child":
         """Start a child and wait until it is ready.
+
+        Args:
+            niceness: added to this process's own (`nice(2)`).
+            limits: what it may use.
+            module: what it runs; `MODULE` when not said.
 
         Raises:
             DecoderCrashed: it ended, or did not become ready in time.
         """
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "app.decoding.child", str(os.getpid()), str(niceness)),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
-            limit=BUFFER_BYTES,
-            cwd="/",
-            env=_environment(),
-        )
-        child = cls(process)
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-P", "-s", "-m", module or MODULE),
+                    *(str(os.getpid()), str(niceness), str(theirs.fileno()), write_limits(limits)),
+                    stdin=PIPE,
+                    stdout=PIPE,
+                    stderr=PIPE,
+                    limit=BUFFER_BYTES,
+                    cwd=tempfile.gettempdir(),
+                    env=_environment(),
+                    pass_fds=[theirs.fileno()],
+                )
+        except BaseException:
+            ours.close()
+            raise
+        child = cls(process, ours)
         try:
             async with asyncio.timeout(START_SECONDS):
-                await child.read()
+                child.protections = read_protections(await child.read())
         except (asyncio.IncompleteReadError, Malformed, TimeoutError) as error:
             crashed = await child.explain()
             await child.end()
+            logger.warning("decoder did not start", extra={"output": child.last_words})
             raise crashed from error
         except asyncio.CancelledError:
             await child.end()
@@ -110,11 +146,16 @@ class Child:
         """The end of what it wrote to its standard error."""
         return self._output.decode(errors="replace").strip()
 
-    async def tell(self, order: Order) -> None:
-        """Give it its one order."""
+    async def tell(self, order: Order, video: int) -> None:
+        """Give it its one order, and the video as an open file."""
+        await self.give(write_order(order), video)
+
+    async def give(self, order: bytes, *files: int) -> None:
+        """Give it its one order, as a line, and what it takes as open files, the video first."""
         # A child that is gone already is found out, and explained, by who reads its answers.
-        with suppress(ConnectionError):
-            self._orders.write(write_order(order))
+        with suppress(ConnectionError), self._channel:
+            send_files(self._channel, *files)
+            self._orders.write(order)
             await self._orders.drain()
 
     def take(self) -> None:
@@ -144,6 +185,7 @@ class Child:
     async def end(self) -> None:
         """Kill, reap, and close every pipe."""
         self.kill()
+        self._channel.close()
         await asyncio.gather(self._listening, return_exceptions=True)
         # Reads what is left: a pipe that was full would never be seen to be closed.
         await self._process.communicate()
@@ -159,6 +201,8 @@ class Child:
             return DecoderCrashed("decoder_memory", "ran out of memory")
         if code is None:
             return DecoderCrashed("decoder_crashed", "closed its output")
+        if code == -signal.SIGSYS:
+            return DecoderCrashed("decoder_crashed", "tried what no decoder needs, and was ended by SIGSYS")
         if code == -signal.SIGXCPU:
             return DecoderCrashed("decoder_timeout", "used too much processor time without progress")
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"

@@ -1,4 +1,4 @@
-"""What the child takes away from itself before it sees a byte of the video."""
+"""What a decoding child may use at most, and how long it may live."""
 
 import ctypes
 import os
@@ -11,7 +11,6 @@ from typing import Final
 from app.decoding.protocol import Limits
 
 PR_SET_PDEATHSIG: Final = 1
-PR_SET_NO_NEW_PRIVS: Final = 38
 """Linux, `prctl(2)`."""
 
 M_TRIM_THRESHOLD: Final = -1
@@ -20,15 +19,14 @@ M_MMAP_THRESHOLD: Final = -3
 M_ARENA_MAX: Final = -8
 """glibc, `mallopt(3)`."""
 
-OPEN_FILES: Final = 32
-"""Three pipes, the video (twice, for a moment), and what Python opens to import a module late."""
+OPEN_FILES: Final = 16
+"""Three pipes and one kept aside, the socket, the video, which FFmpeg opens once more; and some to spare."""
 
 
 def die_with(parent: int) -> None:
-    """End this process by SIGKILL when the parent ends, whatever it ends of; never gain a privilege."""
+    """End this process by SIGKILL when the parent ends, whatever it ends of."""
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if os.getppid() != parent:  # it ended before the first call
         os._exit(0)
 
@@ -50,14 +48,20 @@ def keep_heap() -> None:
 
 
 def confine(limits: Limits) -> None:
-    """Give up what decoding one local file does not need."""
+    """Use no more than decoding takes.
+
+    Not limited is how many processes there are: the kernel counts all of the same user, whoever started them.
+    That a child starts none is up to the sandbox.
+    """
     # Libraries map hundreds of megabytes that they never touch; the limit is on what comes on top.
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     for what, most in (
         (resource.RLIMIT_AS, mapped + limits.memory),
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_FSIZE, limits.output),
         (resource.RLIMIT_NOFILE, OPEN_FILES),
+        (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_MSGQUEUE, 0),
     ):
         resource.setrlimit(what, (most, most))
     extend_processor_time(limits)

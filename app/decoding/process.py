@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import os
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
+from app.decoding.conversation import Conversation, outcome_of
 from app.decoding.handle import Child, DecoderCrashed
 from app.decoding.protocol import (
     TAKEN_AT_ONCE,
@@ -16,68 +18,51 @@ from app.decoding.protocol import (
     Order,
     Record,
     frame_key,
-    read_outcome,
 )
-from app.domain.messages import Failure, VideoFacts
+from app.domain.options import input_size
 from app.domain.sampling import frame_number
-from app.errors import Malformed
+from app.errors import Unavailable
 from app.settings import Settings
 
-__all__ = ["DecoderCrashed", "DecodingPool", "Split", "open_decoding_pool"]
+__all__ = ["DecoderCrashed", "DecodingPool", "Split", "create_limits", "open_decoding_pool"]
 
 logger = logging.getLogger(__name__)
-
-GRACE_SECONDS: Final = 1.0
-"""How much longer a silent child is listened to after the limit."""
 
 REFILL_AFTER: Final = 3.0
 REFILL_AFTER_END: Final = 1.0
 """Seconds until a spare child is replaced, after it was taken and after its video is decoded. To start one
 costs as much as to look at five frames, and until a short video is ready it needs all cores for itself."""
 
-LOOK_EVERY: Final = 0.5
-"""Seconds between two looks at how long a child has been silent."""
+SERVICE: Final = "the file of a video"
 
 
-class Split:
-    """One video being split by one child.
+class Split(Conversation):
+    """One video being split by one child; its `outcome` is there once `frames` has ended.
 
     Attributes:
-        outcome: the video's facts, or why it failed, once `frames` has ended; None before, and after `kill`.
         expected: sampled frames that the video has according to its file; None until the first one has come,
             or if that is silent. Files are wrong at times.
+        more_at_once: whether frames follow at once that came together with the last one.
     """
 
-    def __init__(self, child: Child, job: Job, stall: float) -> None:
-        self.outcome: VideoFacts | Failure | None = None
+    def __init__(self, child: Child, job: Job, limits: Limits) -> None:
+        super().__init__(child, limits)
         self.expected: int | None = None
-        self._child = child
+        self.more_at_once = False
         self._job = job
-        self._stall = stall
-        self._loop = asyncio.get_running_loop()
         self._taken = 0
-        self._asked_at: float | None = None
-        self._was_silent = False
-
-    @property
-    def pid(self) -> int:
-        """The child's process id."""
-        return self._child.pid
-
-    def kill(self) -> None:
-        """End the child at once; `frames` ends without an outcome. Harmless when repeated."""
-        self._child.kill()
 
     async def frames(self) -> AsyncIterator[tuple[bytes, bytes, int]]:
-        """Yield key and value of an `inference_tasks` message, and the frame's index among the sampled ones.
+        """Yield key and value of an `inference_tasks` message, and the frame's index: number by stride.
 
         The child waits while the caller does not ask for the next one; that never counts as a stall.
 
         Raises:
             DecoderCrashed: the child ended without an outcome, or made no progress for too long.
         """
-        while (record := await self._next()) is not None:
-            if record.kind is Kind.FRAME:
+        while (record := await self.next()) is not None:
+            if record.kind in (Kind.FRAME, Kind.HELD):
+                self.more_at_once = record.kind is Kind.HELD
                 yield self._checked(record)
                 self._taken += 1
                 if self._taken % TAKEN_AT_ONCE == 0:
@@ -85,41 +70,7 @@ class Split:
             elif record.kind is Kind.OPENED:
                 self.expected = record.number
             elif record.kind in (Kind.FACTS, Kind.FAILED):
-                self.outcome = _outcome(record)
-                return
-
-    async def _next(self) -> Record | None:
-        self._asked_at = self._loop.time()
-        try:
-            return await self._child.read()
-        except Malformed as error:
-            raise DecoderCrashed("decoder_crashed", "answered with what is no record") from error
-        except asyncio.IncompleteReadError as error:
-            if self._was_silent:
-                said = f"was silent for {self._stall:.0f} seconds"
-                raise DecoderCrashed("decoder_timeout", said) from error
-            if self._child.was_killed:
-                return None
-            raise await self._child.explain() from error
-        finally:
-            self._asked_at = None
-
-    async def watch(self) -> None:
-        """Kill the child when it lets us wait for too long.
-
-        Looks now and then, because a timer for each record would cost more than reading it does. A loop that
-        was itself held up for so long has not looked into the pipe yet: it gets a grace.
-        """
-        while True:
-            asked_at = self._asked_at
-            waited = 0.0 if asked_at is None else self._loop.time() - asked_at
-            if waited < self._stall:
-                await asyncio.sleep(min(self._stall - waited, LOOK_EVERY))
-                continue
-            await asyncio.sleep(GRACE_SECONDS)
-            if self._asked_at == asked_at:
-                self._was_silent = True
-                self._child.kill()
+                self.outcome = outcome_of(record)
                 return
 
     def _checked(self, record: Record) -> tuple[bytes, bytes, int]:
@@ -135,22 +86,20 @@ class DecodingPool:
     """Children that are ready to decode, each for one video.
 
     Args:
-        settings: limits, and the longest side of a picture.
+        settings: limits, and the longest side of a picture where a video's options leave it open.
         spares: children kept ready.
         niceness: added to this process's own (`nice(2)`).
+
+    Attributes:
+        protections: what protects us from the children, and why not; empty before `prepare`.
     """
 
     def __init__(self, settings: Settings, *, spares: int, niceness: int) -> None:
-        self._longest = settings.imgsz
-        self._limits = Limits(
-            pixels=settings.max_pixels,
-            frames=settings.max_frames,
-            seconds=settings.max_duration.total_seconds(),
-            memory=settings.decoder_memory,
-            stall=settings.decoder_stall.total_seconds(),
-        )
+        self._imgsz = settings.imgsz
+        self._limits = create_limits(settings)
         self._wanted = spares
         self._niceness = niceness
+        self.protections: dict[str, str] = {}
         self._spares: deque[asyncio.Task[Child]] = deque()
         self._busy: set[Child] = set()
         self._refilling: asyncio.TimerHandle | None = None
@@ -162,7 +111,17 @@ class DecodingPool:
             DecoderCrashed: a child cannot be started.
         """
         self._refill()
-        await asyncio.gather(*self._spares)
+        for child in await asyncio.gather(*self._spares):
+            self._note_protections(child)
+
+    def _note_protections(self, child: Child) -> None:
+        if child.protections == self.protections:
+            return
+        self.protections = child.protections
+        missing = {name: why for name, why in child.protections.items() if why}
+        fields = {"active": sorted(child.protections.keys() - missing.keys()), "missing": missing}
+        level = logging.WARNING if "seccomp" in missing else logging.INFO
+        logger.log(level, "decoders are in a sandbox", extra=fields)
 
     async def close(self) -> None:
         """End every child."""
@@ -181,12 +140,15 @@ class DecodingPool:
 
         Raises:
             DecoderCrashed: no child can be started.
+            Unavailable: the file is gone, or cannot be read.
         """
         child = await self._take()
         self._busy.add(child)
         try:
-            await child.tell(Order(job, self._longest, self._limits))
-            split = Split(child, job, self._limits.stall)
+            with _opened(job.path) as video:
+                longest = input_size(job.options, self._imgsz)
+                await child.tell(Order(job, longest, self._limits), video)
+            split = Split(child, job, self._limits)
             watching = asyncio.create_task(split.watch(), name="watch decoder")
             try:
                 yield split
@@ -235,7 +197,7 @@ class DecodingPool:
             self._spares.append(self._start())
 
     def _start(self) -> asyncio.Task[Child]:
-        return asyncio.create_task(Child.start(self._niceness), name="start decoder")
+        return asyncio.create_task(Child.start(self._niceness, self._limits), name="start decoder")
 
 
 @asynccontextmanager
@@ -251,8 +213,30 @@ async def open_decoding_pool(
         await pool.close()
 
 
-def _outcome(record: Record) -> VideoFacts | Failure:
+def create_limits(settings: Settings) -> Limits:
+    """Return what one video may cost by these settings."""
+    return Limits(
+        pixels=settings.max_pixels,
+        frames=settings.max_frames,
+        seconds=settings.max_duration.total_seconds(),
+        streams=settings.max_streams,
+        sizes=settings.max_size_changes,
+        rate=settings.max_frame_rate,
+        memory=settings.decoder_memory,
+        stall=settings.decoder_stall.total_seconds(),
+        processor=settings.decoder_cpu,
+        processor_least=settings.decoder_cpu_least.total_seconds(),
+        wall=settings.decoder_wall.total_seconds(),
+    )
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[int]:
     try:
-        return read_outcome(record)
-    except Malformed as error:
-        raise DecoderCrashed("decoder_crashed", "ended with what is no outcome") from error
+        video = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise Unavailable(SERVICE, error) from error
+    try:
+        yield video
+    finally:
+        os.close(video)

@@ -4,17 +4,18 @@ import base64
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from io import BufferedReader
-from pathlib import Path
+from io import BufferedReader, FileIO
 from threading import Lock
 from typing import BinaryIO, Final
 
 import msgspec
 
+from app.decoding.container import check_processor_time
 from app.decoding.limits import extend_processor_time
 from app.decoding.picture import encode_jpeg, preprocess, shrink
 from app.decoding.protocol import TAKEN, TAKEN_AT_ONCE, WINDOW, Kind, Order, frame_key, write_record
-from app.decoding.reader import SampledFrame, VideoReader
+from app.decoding.reader import VideoReader
+from app.decoding.sample import SampledFrame
 from app.domain.messages import VideoFacts
 
 AHEAD: Final = 3
@@ -42,12 +43,20 @@ class Splitter:
 
     Args:
         order: what to do.
+        video: the file, open for reading.
         taken: where the parent says how many frames it has taken.
         output: where the records go.
     """
 
-    def __init__(self, order: Order, taken: BufferedReader, output: BinaryIO) -> None:
+    def __init__(self, order: Order, video: FileIO, taken: BufferedReader, output: BinaryIO) -> None:
         self._order = order
+        self._reader = VideoReader(
+            video,
+            stride=order.job.options.vid_stride,
+            limits=order.limits,
+            window=order.job.options.window,
+            on_progress=self._show_life,
+        )
         self._taken = taken
         self._ahead = 0
         self._output = output
@@ -72,10 +81,7 @@ class Splitter:
         Raises:
             Undecodable: the video is none, or more than the limits allow.
         """
-        job, limits = self._order.job, self._order.limits
-        reader = VideoReader(
-            Path(job.path), stride=job.options.vid_stride, limits=limits, on_progress=self._show_life
-        )
+        job, reader = self._order.job, self._reader
         waiting: deque[Future[None]] = deque()
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pictures") as pictures:
             for sample in reader.sampled(job.start_index, job.only):
@@ -93,7 +99,8 @@ class Splitter:
         self._has_told_length = True
 
     def _write_frame(self, sample: SampledFrame) -> None:
-        image = encode_jpeg(shrink(preprocess(sample.picture()), self._order.longest))
+        prepared = preprocess(sample.picture(), self._order.job.options.preparation)
+        image = encode_jpeg(shrink(prepared, self._order.longest))
         # Assembled by hand: a JSON encoder would look at every character of the picture.
         value = b'%s%d,"time":%a,"width":%d,"height":%d,"image":"%s"}' % (
             self._head,
@@ -105,7 +112,8 @@ class Splitter:
         )
         job = self._order.job
         key = frame_key(job.video_id, job.attempt, sample.number)
-        self._write(Kind.FRAME, sample.index, key, value, flush=self._is_due())
+        is_due = self._is_due()
+        self._write(Kind.FRAME if is_due else Kind.HELD, sample.index, key, value, flush=is_due)
         while self._ahead >= WINDOW:
             taken = self._taken.read1(WINDOW) or TAKEN * WINDOW  # at its end nobody listens: on to our own
             self._ahead -= TAKEN_AT_ONCE * len(taken)
@@ -133,7 +141,9 @@ class Splitter:
         if now < self._due:
             return
         self._due = now + self._interval
-        extend_processor_time(self._order.limits)
+        limits = self._order.limits
+        check_processor_time(time.process_time(), self._reader.seconds, limits)
+        extend_processor_time(limits)
         if now - self._written_at >= self._interval:
             self._write(Kind.ALIVE, frames)
 

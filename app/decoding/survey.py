@@ -26,6 +26,9 @@ IDR_SLICE: Final = 5
 PARTITIONED: Final = frozenset({2, 3, 4, 20})
 """NAL unit types of slices that come in parts or layers: too rare to reason about."""
 
+AVCC_BYTES: Final = 5
+"""Bytes up to the one that says how long lengths are; the first one is the version (14496-15, 5.3.3.1)."""
+
 MAX_REORDER: Final = 16
 """No H.264 picture is shown more than 16 pictures later than it is decoded (ITU-T H.264, A.3.1)."""
 
@@ -51,22 +54,25 @@ class Survey:
         clock: of the stream.
         context: its decoder.
         limits: what the video may cost.
+        passed_over: pictures at the beginning that the decoder never gets, see `app.decoding.entry`.
 
     Attributes:
         has_skipped: whether a picture was skipped.
-        frames: packets that were looked at, each one picture.
+        frames: packets that were looked at or passed over, each one picture.
     """
 
-    def __init__(self, stride: int, clock: Clock, context: AvContext, limits: Limits) -> None:
-        self.has_skipped = False
-        self.frames = 0
+    def __init__(
+        self, stride: int, clock: Clock, context: AvContext, limits: Limits, *, passed_over: int = 0
+    ) -> None:
+        self.has_skipped = passed_over > 0
+        self.frames = passed_over
+        self._first = passed_over
         self._stride = stride
         self._clock = clock
         self._context = context
         self._limits = limits
-        offers_proof = context.codec.name == "h264" and _is_length_prefixed(context.extradata)
-        self._is_off = stride == 1 or not offers_proof
-        self._prefix = (context.extradata[4] & 3) + 1 if offers_proof else 0
+        self._prefix = length_prefix(context)
+        self._is_off = (stride == 1 and not passed_over) or not self._prefix
         self._is_ended = False
         self._held: deque[tuple[AvPacket, bool]] = deque()
         self._newest: deque[int] = deque(maxlen=LATEST)
@@ -75,7 +81,7 @@ class Survey:
         self._last = (-1, 0.0)
         self._unshown: list[int] = []
         self._skipped: set[int] = set()
-        self._shown = 0
+        self._shown = passed_over
 
     @property
     def end(self) -> float:
@@ -147,13 +153,18 @@ class Survey:
         is_referenced = True
         if not self._is_off:
             try:
-                is_referenced = self._look_at(packet)
+                is_referenced = self.look_at(packet)
             except Doubt:
                 self.doubt()
         self._held.append((packet, is_referenced))
 
-    def _look_at(self, packet: AvPacket) -> bool:
-        """Note a packet; return whether other pictures may refer to its own."""
+    def look_at(self, packet: AvPacket) -> bool:
+        """Note a packet; return whether other pictures may refer to its own.
+
+        Raises:
+            Doubt: something about it does not allow to skip pictures.
+            Undecodable: there are more frames than the limit.
+        """
         self._check_packet(packet)
         is_referenced = _is_referenced(memoryview(packet), self._prefix)
         at = bisect_left(self._unshown, packet.pts)
@@ -166,12 +177,16 @@ class Survey:
         check_frames(self.frames, self._limits)
         return is_referenced
 
+    def forget(self) -> None:
+        """Wait for no picture any more: those that come are shown after all that came."""
+        self._unshown.clear()
+
     def _check_packet(self, packet: AvPacket) -> None:
         if self._is_ended or packet.pts is None or packet.is_corrupt or packet.is_discard:
             raise Doubt
         if packet.has_sidedata("encryption_info") or packet.has_sidedata("new_extradata"):
             raise Doubt
-        if not self.frames:
+        if self.frames == self._first:
             if not packet.is_keyframe:
                 raise Doubt
             self._passed = packet.pts - 1
@@ -206,9 +221,32 @@ class Survey:
         return True
 
 
-def _is_length_prefixed(extradata: bytes | None) -> bool:
-    """Tell whether the packets are as in MP4 and Matroska (ISO/IEC 14496-15, 5.3.3.1), one picture each."""
-    return extradata is not None and len(extradata) > 4 and extradata[0] == 1  # noqa: PLR2004  (avcC's version, byte 4: size)
+def length_prefix(context: AvContext) -> int:
+    """Return how many bytes tell the length of a unit; 0 where a bitstream offers no proof.
+
+    It does as H.264 in MP4 and Matroska (ISO/IEC 14496-15, 5.3.3.1): one picture in each packet.
+    """
+    extradata = context.extradata
+    if context.codec.name != "h264" or extradata is None or len(extradata) < AVCC_BYTES or extradata[0] != 1:
+        return 0
+    length: int = (extradata[4] & 3) + 1
+    return length
+
+
+def units(packet: memoryview, prefix: int) -> Iterator[tuple[int, memoryview]]:
+    """Yield type and bytes of each NAL unit in a packet.
+
+    Raises:
+        Doubt: the packet is not made of whole units.
+    """
+    position = 0
+    while position + prefix < len(packet):
+        size = int.from_bytes(packet[position : position + prefix], "big")
+        position += prefix
+        if not size or position + size > len(packet):
+            raise Doubt
+        yield packet[position] & 0x1F, packet[position : position + size]
+        position += size
 
 
 def _is_referenced(packet: memoryview, prefix: int) -> bool:
@@ -219,21 +257,14 @@ def _is_referenced(packet: memoryview, prefix: int) -> bool:
     """
     starts = 0
     referenced = False
-    position = 0
-    while position + prefix < len(packet):
-        size = int.from_bytes(packet[position : position + prefix], "big")
-        position += prefix
-        if not size or position + size > len(packet):
-            raise Doubt
-        kind = packet[position] & 0x1F
+    for kind, unit in units(packet, prefix):
         is_slice = kind in (SLICE, IDR_SLICE)
-        if kind in PARTITIONED or (is_slice and size == 1):
+        if kind in PARTITIONED or (is_slice and len(unit) == 1):
             raise Doubt
         if is_slice:
             # The slice header begins with first_mb_in_slice; a leading 1 bit is the number 0.
-            starts += packet[position + 1] >> 7
-            referenced |= bool(packet[position] & 0x60)
-        position += size
+            starts += unit[1] >> 7
+            referenced |= bool(unit[0] & 0x60)
     if starts != 1:
         raise Doubt
     return referenced

@@ -9,9 +9,11 @@
 `app.detection.fallback`         Ultralytics' own predict: GPUs, and what OpenVINO cannot run
 `app.detection.boxes`            the arithmetic of boxes, pure numpy
 `app.detection.comparison`       how two models differ on the same pictures, in boxes and in time
+`app.detection.wanted`           what a video's options ask of the model that is here
 `app.detection.pictures`         JPEGs to pixels, pixels to the model's canvas
 `app.detection.weights`          which weights, and whether they look like weights
 `app.detection.export`           the graphs of a weights file, each made once
+`app.detection.manifest`         which weights and which bytes an export has
 `app.detection.facts`            what is known of a model, and what the processes below answer
 `app.detection.child`            runs what needs torch or NNCF in a process of its own
 `app.detection.checkpoint`       loads, exports, fetches and scores (the only module that imports torch)

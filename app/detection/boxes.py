@@ -4,6 +4,7 @@ Pure numpy. The geometry, thresholds and order of operations are those of Ultral
 `non_max_suppression`, `scale_boxes`), so that the answer is the model's own, box by box.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -86,30 +87,41 @@ def place(height: int, width: int, *, size: int, stride: int) -> Placement:
     )
 
 
-def candidates(output: Floats, conf: float) -> Boxes:
+def candidates(output: Floats, conf: float, classes: Sequence[int] | None = None) -> Boxes:
     """Return what is more confident than `conf`, in the output's order; copies, never views.
+
+    A box belongs to its most likely class, also where others are looked for.
 
     Args:
         output: centre x, centre y, width, height and one score per class; shape (4 + classes, anchors).
         conf: least confidence, exclusive.
+        classes: indexes of the classes looked for; None is all.
     """
     best = output[4:].max(axis=0)
     chosen = np.flatnonzero(best > conf)
     columns = output[:, chosen]
+    kinds: Integers = columns[4:].argmax(axis=0)
+    if classes is not None:
+        among = np.isin(kinds, classes)
+        chosen, columns, kinds = chosen[among], columns[:, among], kinds[among]
     half = columns[2:4] / np.float32(2)
     corners: Floats = np.concatenate((columns[:2] - half, columns[:2] + half)).T
-    return Boxes(corners, best[chosen], columns[4:].argmax(axis=0))
+    return Boxes(corners, best[chosen], kinds)
 
 
-def finished(output: Floats, *, conf: float, max_det: int) -> Boxes:
+def finished(output: Floats, *, conf: float, max_det: int, classes: Sequence[int] | None = None) -> Boxes:
     """Return the boxes of an end-to-end model, which suppresses overlaps itself; copies, never views.
 
     Args:
         output: left, top, right, bottom, score and class; shape (n, 6).
         conf: least confidence, exclusive.
         max_det: most boxes.
+        classes: indexes of the classes looked for; None is all.
     """
-    rows = output[output[:, 4] > conf][:max_det]
+    mask = output[:, 4] > conf
+    if classes is not None:
+        mask &= np.isin(output[:, 5], classes)
+    rows = output[mask][:max_det]
     rows = rows[np.argsort(-rows[:, 4], kind="stable")]
     return Boxes(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.intp))
 

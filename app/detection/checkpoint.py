@@ -3,8 +3,8 @@
 Run as a program it does one job and ends, so that the process that asked never loads torch (926 MB
 resident instead of 258):
 
-    python -m app.detection.checkpoint export WEIGHTS FOLDER
-    python -m app.detection.checkpoint inspect WEIGHTS FOLDER
+    python -m app.detection.checkpoint export WEIGHTS SHA256 FOLDER
+    python -m app.detection.checkpoint inspect WEIGHTS SHA256 FOLDER
     python -m app.detection.checkpoint fetch NAME FOLDER
     python -m app.detection.checkpoint score FINDINGS FOLDER
 
@@ -16,9 +16,10 @@ never needs either.
 """
 
 import contextlib
+import hashlib
 import os
-import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +29,9 @@ import numpy as np
 
 from app.detection.facts import DETECT, GraphFacts, Labelled, Outcome, Score
 from app.errors import Misconfigured
+
+COPIED_AT_ONCE: Final = 1 << 20
+"""Bytes."""
 
 EXPORT_SIZE: Final = 640
 """Side of the example picture of the export; the graph takes any size."""
@@ -47,16 +51,38 @@ def safe_environment(data_dir: Path, *, offline: bool) -> dict[str, str]:
     }
 
 
-def load_model(weights: Path, *, shown_as: Path) -> Any:  # noqa: ANN401  # a vendor's object, for this package
+def load_model(weights: Path, sha256: str) -> Any:  # noqa: ANN401  # a vendor's object, for this package
     """Return Ultralytics' model of a weights file; a pickle that names foreign code is refused.
 
     Args:
-        weights: the file, or a copy of it.
-        shown_as: the name that the operator knows it by.
+        weights: the file.
+        sha256: of what was found there, which is what is loaded or nothing.
 
     Raises:
-        Misconfigured: the file cannot be loaded, or holds no model that finds objects.
+        Misconfigured: the file has changed, cannot be loaded, or holds no model that finds objects.
     """
+    with tempfile.TemporaryDirectory(prefix="kadr-weights-") as folder:
+        copy = Path(folder) / weights.name
+        _copy(weights, copy, sha256)
+        return _loaded(copy, shown_as=weights)
+
+
+def _copy(weights: Path, copy: Path, sha256: str) -> None:
+    """Copy a file that nobody else writes to; what is loaded is then what was hashed.
+
+    Raises:
+        Misconfigured: it is another file than it was.
+    """
+    digest = hashlib.sha256()
+    with weights.open("rb") as source, copy.open("xb") as target:
+        while block := source.read(COPIED_AT_ONCE):
+            digest.update(block)
+            target.write(block)
+    if digest.hexdigest() != sha256:
+        raise Misconfigured(f"the weights {weights} have changed while they were looked at: start again")
+
+
+def _loaded(weights: Path, *, shown_as: Path) -> Any:  # noqa: ANN401  # see load_model
     ultralytics = _import_safely()
     try:
         model = ultralytics.YOLO(str(weights))
@@ -100,11 +126,11 @@ def _import_safely() -> Any:  # noqa: ANN401  # a module
     return ultralytics
 
 
-def _load_copy(weights: Path) -> tuple[Any, GraphFacts]:
+def _load_copy(weights: Path, sha256: str) -> tuple[Any, GraphFacts]:
     # Ultralytics writes beside the file it loaded, and edits that file's path as text: a bare name is safe.
     copy = Path(weights.name)
-    shutil.copyfile(weights, copy)
-    model = load_model(copy, shown_as=weights)
+    _copy(weights, copy, sha256)
+    model = _loaded(copy, shown_as=weights)
     names = [str(model.names.get(i, i)) for i in range(max(model.names, default=-1) + 1)]
     facts = GraphFacts(task=model.task, names=names)
     if model.task != DETECT:
@@ -112,12 +138,12 @@ def _load_copy(weights: Path) -> tuple[Any, GraphFacts]:
     return model, facts
 
 
-def _inspect(weights: str) -> Outcome:
-    return Outcome(facts=_load_copy(Path(weights))[1])
+def _inspect(weights: str, sha256: str) -> Outcome:
+    return Outcome(facts=_load_copy(Path(weights), sha256)[1])
 
 
-def _export(weights: str) -> Outcome:
-    model, facts = _load_copy(Path(weights))
+def _export(weights: str, sha256: str) -> Outcome:
+    model, facts = _load_copy(Path(weights), sha256)
     if facts.no_graph:
         return Outcome(facts=facts)
     try:
@@ -171,7 +197,7 @@ def _fetch(name: str) -> Outcome:
     return Outcome()
 
 
-JOBS: Final[dict[str, Callable[[str], Outcome]]] = {
+JOBS: Final[dict[str, Callable[..., Outcome]]] = {
     "export": _export,
     "inspect": _inspect,
     "fetch": _fetch,
@@ -179,12 +205,13 @@ JOBS: Final[dict[str, Callable[[str], Outcome]]] = {
 }
 
 
-def main(job: str, what: str, folder: str) -> int:
-    """Do one job in `folder`; print its outcome as one line of JSON on the real standard output."""
+def main(job: str, *words: str) -> int:
+    """Do one job in the folder named last; print its outcome as JSON on the real standard output."""
+    *about, folder = words
     os.chdir(folder)
     with contextlib.redirect_stdout(sys.stderr):
         try:
-            outcome = JOBS[job](what)
+            outcome = JOBS[job](*about)
         except Misconfigured as error:
             outcome = Outcome(error=str(error))
     sys.stdout.buffer.write(msgspec.json.encode(outcome) + b"\n")

@@ -12,6 +12,7 @@ import msgspec
 from app.detection.checkpoint import safe_environment
 from app.detection.facts import Outcome
 from app.errors import Misconfigured
+from app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +27,11 @@ PATIENCE: Final = 900.0
 QUANTIZING_PATIENCE: Final = 4 * 3600.0
 """The same for `quantize`, which runs the f32 graph several times over each of hundreds of pictures."""
 
+SETTINGS: Final = frozenset(name.upper() for name in Settings.model_fields)
+"""Variables that are ours."""
 
-async def run_child(job: Job, what: str, folder: Path, *, data_dir: Path) -> Outcome:
+
+async def run_child(job: Job, what: str, folder: Path, *, data_dir: Path, sha256: str = "") -> Outcome:
     """Do a job and return its outcome; the process has ended when this returns or raises.
 
     Args:
@@ -36,6 +40,7 @@ async def run_child(job: Job, what: str, folder: Path, *, data_dir: Path) -> Out
         what: the weights file (absolute), the name of the model, or a file of JSON that says more.
         folder: where the job writes; it exists.
         data_dir: where Ultralytics may keep its settings.
+        sha256: of the weights file, for `export` and `inspect`.
 
     Raises:
         Misconfigured: the process died or took too long, as for want of memory.
@@ -43,9 +48,9 @@ async def run_child(job: Job, what: str, folder: Path, *, data_dir: Path) -> Out
     module = "quantization" if job == "quantize" else "checkpoint"
     patience = QUANTIZING_PATIENCE if job == "quantize" else PATIENCE
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", f"app.detection.{module}", job, what, str(folder)),
+        *(sys.executable, "-m", f"app.detection.{module}", job, what, *filter(None, [sha256]), str(folder)),
         cwd=PROJECT,
-        env=os.environ | safe_environment(data_dir, offline=job != "fetch"),
+        env=_environment() | safe_environment(data_dir, offline=job != "fetch"),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -65,3 +70,8 @@ async def run_child(job: Job, what: str, folder: Path, *, data_dir: Path) -> Out
         raise Misconfigured(f"the {job} of {what} ended with status {process.returncode}: {last}")
     logger.debug("model job done", extra={"job": job, "model": what, "output": log.decode(errors="replace")})
     return msgspec.json.decode(answer, type=Outcome)
+
+
+def _environment() -> dict[str, str]:
+    """Return this process's environment without our settings: no job needs one, and some are secrets."""
+    return {name: value for name, value in os.environ.items() if name.upper() not in SETTINGS}

@@ -16,8 +16,9 @@ from app.detection.fallback import TorchModel
 from app.detection.frames import BatchDetector, Batched, OneByOne, ParallelDetector
 from app.detection.installed import Here, look_around
 from app.detection.process import tune_process
+from app.detection.wanted import Wanted
 from app.detection.weights import Weights, find_weights
-from app.domain.messages import FrameResult, FrameSampled, ModelFacts, Options
+from app.domain.messages import FrameResult, FrameSampled, ModelFacts
 from app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -46,7 +47,8 @@ class Detector(Protocol):
     async def detect(self, tasks: Sequence[FrameSampled]) -> list[FrameResult]:
         """Return what is in each frame, in the order of the tasks.
 
-        A picture that cannot be decoded is that frame's error. Several calls may be under way at once.
+        A picture that cannot be decoded, or a class that the model does not know, is that frame's error.
+        Several calls may be under way at once.
         """
         ...
 
@@ -56,11 +58,13 @@ async def open_detector(settings: Settings) -> AsyncIterator[Detector]:
     """Find the weights, load the fastest form of the model that runs here, and let it go at the end.
 
     Args:
-        settings: `model`, `model_download`, `detector_precision`, `imgsz` and `data_dir` matter.
+        settings: `model`, `model_download`, `model_sha256`, `detector_precision`, `imgsz` and `data_dir`
+            matter.
 
     Raises:
-        Misconfigured: there are no weights, they are no model that finds objects, or nothing that is
-            installed here can run them in the precision that is asked for.
+        Misconfigured: there are no weights, they are not those that `MODEL_SHA256` names, they are no model
+            that finds objects, their export was changed, or nothing that is installed here can run them in
+            the precision that is asked for.
     """
     tune_process()
     weights = await find_weights(settings)
@@ -74,11 +78,16 @@ async def open_detector(settings: Settings) -> AsyncIterator[Detector]:
 
 
 def load_graph(export: Export, settings: Settings) -> OneByOne | str:
-    """Return the model on OpenVINO, or why that cannot be."""
+    """Return the model on OpenVINO, or why that cannot be.
+
+    Raises:
+        Misconfigured: the export is not what was made (`Export.check`).
+    """
     try:
         from app.detection import graph  # noqa: PLC0415  # OpenVINO may be missing, and then is not needed
     except ImportError as error:
         return f"OpenVINO cannot be imported: {error}"
+    export.check(settings)
     try:
         floats: graph.Floats = "bf16" if settings.detector_precision == "bf16" else "f32"
         return graph.GraphModel(export, settings.imgsz, floats)
@@ -92,13 +101,15 @@ async def _opened(weights: Weights, settings: Settings, threads: Executor) -> De
     if choice.way is Way.EXPORT_FIRST:
         choice = exported(await make_export(weights, settings), weights, settings, here)
     if choice.export is not None:
-        _note_versions(choice.export, here)
+        _note_origin(choice.export, here)
         graph = await asyncio.to_thread(load_graph, choice.export, settings)
         if not isinstance(graph, str):
-            return _ready(ParallelDetector(graph, _facts(weights, graph.backend), threads), choice)
+            facts = _facts(weights, graph.backend)
+            return _ready(ParallelDetector(graph, facts, threads, settings.imgsz), choice)
         choice = without_graph(weights, settings, here, graph)
     model = await asyncio.to_thread(_torch_model, weights, settings)
-    return _ready(BatchDetector(model, _facts(weights, model.backend), threads), choice)
+    facts = _facts(weights, model.backend)
+    return _ready(BatchDetector(model, facts, threads, settings.imgsz), choice)
 
 
 def _ready(detector: Detector, choice: Choice) -> Detector:
@@ -108,7 +119,13 @@ def _ready(detector: Detector, choice: Choice) -> Detector:
     return detector
 
 
-def _note_versions(export: Export, here: Here) -> None:
+def _note_origin(export: Export, here: Here) -> None:
+    if export.manifest is None:
+        logger.warning(
+            "the export has no manifest, so that a change of its files would not be seen; "
+            "`kadr model export` makes one that has",
+            extra={"folder": str(export.folder)},
+        )
     if not export.is_of(here.versions):
         made = {"folder": str(export.folder), "made_by": export.made_by}
         logger.warning("the export was made by other versions than are installed", extra=made)
@@ -120,7 +137,7 @@ def _facts(weights: Weights, backend: str) -> ModelFacts:
 
 
 def _torch_model(weights: Weights, settings: Settings) -> Batched:
-    model = TorchModel(weights.path, settings.imgsz, data_dir=settings.data_dir)
+    model = TorchModel(weights.path, weights.sha256, settings.imgsz, data_dir=settings.data_dir)
     # What is done on first use is done now; and what fails, fails now.
-    model.detect_batch([np.zeros((settings.imgsz, settings.imgsz, 3), np.uint8)], Options())
+    model.detect_batch([np.zeros((settings.imgsz, settings.imgsz, 3), np.uint8)], Wanted(conf=0.25))
     return model

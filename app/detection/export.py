@@ -1,8 +1,10 @@
 """The OpenVINO graphs of a weights file: exported once, then found in a folder.
 
 The folder's name holds everything that its content depends on (the weights' SHA-256, the options, the
-calibration's pictures and the versions of the exporters), so that it never has to be checked. It is built
-elsewhere and appears by a rename, whole or not at all, however many processes export at the same time.
+calibration's pictures and the versions of the exporters), so that one that is there never has to be made
+again. It is built elsewhere and appears by a rename, whole or not at all, however many processes export at
+the same time. Its manifest says which weights it was made from and which bytes it has; whoever runs it asks
+`check` first.
 """
 
 import contextlib
@@ -23,9 +25,11 @@ import msgspec
 from app.detection.child import run_child
 from app.detection.facts import Calibration, GraphFacts
 from app.detection.installed import versions_of
+from app.detection.manifest import Manifest, check_files, read_manifest, write_manifest
 from app.detection.weights import Weights, models_folder
+from app.domain.precision import Precision
 from app.errors import Misconfigured
-from app.settings import Precision, Settings
+from app.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -52,10 +56,17 @@ ANY_WRITE_BIT: Final = 0o222
 
 @dataclass(frozen=True)
 class Export:
-    """An export and its folder."""
+    """An export and its folder.
+
+    Attributes:
+        folder: absolute.
+        facts: what is known of the graph.
+        manifest: which weights and which bytes it has; None if it was made before that was written down.
+    """
 
     folder: Path
     facts: GraphFacts
+    manifest: Manifest | None = None
 
     @property
     def graph(self) -> Path:
@@ -71,6 +82,22 @@ class Export:
     def is_of(self, versions: Mapping[str, str]) -> bool:
         """Say whether those of its makers that are installed here are so in the versions that made it."""
         return all(versions.get(name, version) == version for name, version in self.made_by.items())
+
+    def check(self, settings: Settings) -> None:
+        """Return if its files may be run; reads all of them.
+
+        Raises:
+            Misconfigured: one is not what it was when the export was made, or nothing says what that was
+                although `MODEL_SHA256` is set.
+        """
+        if self.manifest is not None:
+            needed = (FACTS, self.facts.graph, str(Path(self.facts.graph).with_suffix(".bin")))
+            check_files(self.folder, self.manifest, needed)
+        elif settings.model_sha256:
+            raise Misconfigured(
+                f"MODEL_SHA256 is set, and nothing says which weights the export {self.folder} was made "
+                "from: remove that folder, and make the export anew with `kadr model export`"
+            )
 
 
 def folder_name(weights: Weights, *, calibration: str = "") -> str:
@@ -88,7 +115,7 @@ def folder_name(weights: Weights, *, calibration: str = "") -> str:
 
 def find_export(weights: Weights, settings: Settings) -> Export | None:
     """Return the f32 export that would be made here now, if it was made before."""
-    return _kept(folder_name(weights), _places(weights, settings))
+    return _kept(folder_name(weights), weights, settings)
 
 
 def find_exports(weights: Weights, settings: Settings, precision: Precision) -> list[Export]:
@@ -96,14 +123,21 @@ def find_exports(weights: Weights, settings: Settings, precision: Precision) -> 
     options = INT8_OPTIONS if precision == "int8" else OPTIONS
     pattern = f"*-{weights.sha256[:16]}-{options}-*{SUFFIX}/{FACTS}"
     files = (file for place in _places(weights, settings) for file in place.glob(pattern))
-    return [_read(file.parent) for file in files]
+    found = (_read(file.parent) for file in files)
+    return [each for each in found if each.manifest is None or each.manifest.weights == weights.sha256]
 
 
 def newest_export(exports: Iterable[Export], versions: Mapping[str, str]) -> Export | None:
-    """Return the newest of those that the installed versions made; if there is none, the newest of all."""
-    return max(
-        exports, key=lambda each: (each.is_of(versions), each.facts.made, each.folder.name), default=None
-    )
+    """Return the newest of those that the installed versions made; if there is none, the newest of all.
+
+    One that can be checked comes before all that cannot.
+    """
+
+    def worth(export: Export) -> tuple[bool, bool, str, str]:
+        checkable = export.manifest is not None
+        return checkable, export.is_of(versions), export.facts.made, export.folder.name
+
+    return max(exports, key=worth, default=None)
 
 
 async def make_export(weights: Weights, settings: Settings) -> Export:
@@ -115,13 +149,15 @@ async def make_export(weights: Weights, settings: Settings) -> Export:
     with _workplace(_places(weights, settings)) as workplace:
         target = workplace.parent / folder_name(weights)
         started = time.monotonic()
-        outcome = await run_child("export", str(weights.path), workplace, data_dir=settings.data_dir)
+        outcome = await run_child(
+            "export", str(weights.path), workplace, data_dir=settings.data_dir, sha256=weights.sha256
+        )
         if outcome.facts is None:
             raise Misconfigured(outcome.error)
         if outcome.facts.task == "detect" and not outcome.facts.graph:
             # Perhaps only today, for want of memory or space: not remembered.
             return Export(target, outcome.facts)
-        return _publish(workplace, target, outcome.facts, started)
+        return _publish(workplace, target, outcome.facts, weights, started)
 
 
 async def load_export(weights: Weights, settings: Settings) -> Export:
@@ -148,11 +184,13 @@ async def load_int8(
         Misconfigured: it cannot be made, or nowhere can it be kept.
     """
     name = folder_name(weights, calibration=calibration_digest(pictures, settings.imgsz))
-    places = _places(weights, settings)
-    kept = _kept(name, places)
+    kept = _kept(name, weights, settings)
     if kept is not None:
         return kept
-    with _workplace(places) as workplace, tempfile.TemporaryDirectory(prefix="kadr-calibration-") as shelf:
+    with (
+        _workplace(_places(weights, settings)) as workplace,
+        tempfile.TemporaryDirectory(prefix="kadr-calibration-") as shelf,
+    ):
         started = time.monotonic()
         paths = [Path(shelf) / f"{number:06}.jpg" for number in range(len(pictures))]
         for path, picture in zip(paths, pictures, strict=True):
@@ -167,7 +205,7 @@ async def load_int8(
         known = msgspec.structs.replace(
             facts, graph="model.xml", precision="int8", calibrated_on=len(pictures)
         )
-        return _publish(workplace, workplace.parent / name, known, started)
+        return _publish(workplace, workplace.parent / name, known, weights, started)
 
 
 def calibration_digest(pictures: Iterable[bytes], imgsz: int) -> str:
@@ -182,9 +220,17 @@ def _places(weights: Weights, settings: Settings) -> tuple[Path, ...]:
     return (weights.path.parent, models_folder(settings))
 
 
-def _kept(name: str, places: Iterable[Path]) -> Export | None:
-    folders = (place / name for place in places)
-    return next((_read(folder) for folder in folders if (folder / FACTS).is_file()), None)
+def _kept(name: str, weights: Weights, settings: Settings) -> Export | None:
+    found = (_found(place / name, weights) for place in _places(weights, settings))
+    return next((each for each in found if each is not None), None)
+
+
+def _found(folder: Path, weights: Weights) -> Export | None:
+    """Return the export in a folder, if there is one and it says that it is of these weights."""
+    if not (folder / FACTS).is_file():
+        return None
+    export = _read(folder)
+    return export if export.manifest is not None and export.manifest.weights == weights.sha256 else None
 
 
 @contextlib.contextmanager
@@ -211,23 +257,41 @@ def _first_folder(places: tuple[Path, ...]) -> Path:
     raise Misconfigured(f"there is no place for the exported model: {'; '.join(causes)}; set DATA_DIR")
 
 
-def _publish(workplace: Path, target: Path, facts: GraphFacts, started: float) -> Export:
+def _publish(workplace: Path, target: Path, facts: GraphFacts, weights: Weights, started: float) -> Export:
     for checkpoint in workplace.glob("*.pt"):
         checkpoint.unlink()
     known = msgspec.structs.replace(facts, made=datetime.now(UTC).isoformat(timespec="seconds"))
     (workplace / FACTS).write_bytes(msgspec.json.encode(known))
+    write_manifest(workplace, weights.sha256)
     # Private to us until now (`mkdtemp`); other users of the same models may read it.
     workplace.chmod(0o755)
     try:
         workplace.rename(target)
     except OSError:
-        # Somebody else was faster: theirs is the same.
         if not (target / FACTS).is_file():
             raise
+        # Somebody else was faster, and theirs is the same; or it was made before exports had a manifest.
+        if _found(target, weights) is None:
+            _replace(target, workplace)
     seconds = round(time.monotonic() - started, 1)
     logger.info("model exported", extra={"folder": str(target), "seconds": seconds})
     return _read(target)
 
 
+def _replace(target: Path, fresh: Path) -> None:
+    old = Path(tempfile.mkdtemp(prefix=".old-", suffix=SUFFIX, dir=target.parent))
+    try:
+        target.rename(old)
+        fresh.rename(target)
+    finally:
+        shutil.rmtree(old)
+
+
 def _read(folder: Path) -> Export:
-    return Export(folder, msgspec.json.decode((folder / FACTS).read_bytes(), type=GraphFacts))
+    try:
+        facts = msgspec.json.decode((folder / FACTS).read_bytes(), type=GraphFacts)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Misconfigured(
+            f"the export {folder} is damaged ({FACTS} cannot be read: {error}): remove it"
+        ) from error
+    return Export(folder, facts, read_manifest(folder))

@@ -4,7 +4,7 @@ from typing import Final
 
 import msgspec
 
-from app.settings import Precision
+from app.domain.precision import Precision
 
 DETECT: Final = "detect"
 """The task, in Ultralytics' words, of a model whose answer is boxes and nothing else."""

@@ -10,7 +10,7 @@ import numpy as np
 from app.detection.boxes import Boxes
 from app.detection.checkpoint import has_cuda, load_model, safe_environment
 from app.detection.pictures import Pixels
-from app.domain.messages import Options
+from app.detection.wanted import Wanted
 
 
 class TorchModel:
@@ -18,36 +18,38 @@ class TorchModel:
 
     Args:
         weights: the file; loaded safely.
-        imgsz: longest side of the model's input in pixels.
+        sha256: of the file.
+        imgsz: longest side of the model's input in pixels where pictures ask for no other.
         data_dir: where Ultralytics may keep its settings.
 
     Raises:
-        Misconfigured: the file cannot be loaded, or holds no model that finds objects.
+        Misconfigured: the file has changed, cannot be loaded, or holds no model that finds objects.
     """
 
-    def __init__(self, weights: Path, imgsz: int, *, data_dir: Path) -> None:
+    def __init__(self, weights: Path, sha256: str, imgsz: int, *, data_dir: Path) -> None:
         # Ultralytics reads these when it is first imported, which is on the next line.
         os.environ.update(safe_environment(data_dir, offline=True))
-        self._model = load_model(weights, shown_as=weights)
+        self._model = load_model(weights, sha256)
         self._imgsz = imgsz
         self._cuda = has_cuda()
         self.backend = "ultralytics cuda f16" if self._cuda else "ultralytics cpu f32"
         names = self._model.names
         self.names = tuple(str(names.get(i, i)) for i in range(max(names, default=-1) + 1))
 
-    def detect_batch(self, pictures: Sequence[Pixels], options: Options) -> list[Boxes]:
+    def detect_batch(self, pictures: Sequence[Pixels], wanted: Wanted) -> list[Boxes]:
         """Return what is in each picture, in its pixels; blocks.
 
         Args:
             pictures: of one shape, so that they are one batch on the canvas that one of them would have.
-            options: `conf`, `iou` and `max_det` matter.
+            wanted: which boxes, and how large the canvas.
         """
         results = self._model.predict(
             list(pictures),
-            conf=options.conf,
-            iou=options.iou,
-            max_det=options.max_det,
-            imgsz=self._imgsz,
+            conf=wanted.conf,
+            iou=wanted.iou,
+            max_det=wanted.max_det,
+            classes=None if wanted.classes is None else list(wanted.classes),
+            imgsz=wanted.imgsz or self._imgsz,
             rect=True,
             device=0 if self._cuda else "cpu",
             quantize=16 if self._cuda else None,

@@ -8,12 +8,18 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from app.detection.boxes import Boxes, to_source
 from app.detection.pictures import Pixels, read_picture
-from app.domain.messages import Detection, Failure, FrameResult, FrameSampled, ModelFacts, Options
-from app.errors import Undecodable
+from app.detection.wanted import Wanted, wanted_of
+from app.domain.messages import Detection, Failure, FrameResult, FrameSampled, ModelFacts
+from app.errors import Rejected
+
+
+class _Question(NamedTuple):
+    picture: Pixels
+    wanted: Wanted
 
 
 class OneByOne(Protocol):
@@ -22,8 +28,12 @@ class OneByOne(Protocol):
     backend: str
     names: tuple[str, ...]
 
-    def detect_one(self, picture: Pixels, *, conf: float, iou: float, max_det: int) -> Boxes:
-        """Return what is in a picture, in its pixels."""
+    def detect_one(self, picture: Pixels, wanted: Wanted) -> Boxes:
+        """Return what is in a picture, in its pixels.
+
+        Raises:
+            Rejected: `unsupported_size`, it cannot look at pictures of this shape and size.
+        """
         ...
 
 
@@ -33,19 +43,27 @@ class Batched(Protocol):
     backend: str
     names: tuple[str, ...]
 
-    def detect_batch(self, pictures: Sequence[Pixels], options: Options) -> list[Boxes]:
+    def detect_batch(self, pictures: Sequence[Pixels], wanted: Wanted) -> list[Boxes]:
         """Return what is in each picture, in its pixels."""
         ...
 
 
 class ParallelDetector:
-    """Takes each frame through decoding and the model in one thread, several frames at once."""
+    """Takes each frame through decoding and the model in one thread, several frames at once.
 
-    def __init__(self, model: OneByOne, facts: ModelFacts, threads: Executor) -> None:
+    Args:
+        model: who is asked.
+        facts: of the model.
+        threads: in which it is asked.
+        imgsz: the operator's.
+    """
+
+    def __init__(self, model: OneByOne, facts: ModelFacts, threads: Executor, imgsz: int) -> None:
         self.facts = facts
         self.names = model.names
         self._model = model
         self._threads = threads
+        self._imgsz = imgsz
 
     async def detect(self, tasks: Sequence[FrameSampled]) -> list[FrameResult]:
         """Return what is in each frame, in the order of the tasks."""
@@ -54,58 +72,68 @@ class ParallelDetector:
         return list(await asyncio.gather(*looks))
 
     def _look_at(self, task: FrameSampled) -> FrameResult:
-        picture = _read(task)
-        if isinstance(picture, Undecodable):
-            return _failed(task, picture)
-        asked = task.options
-        boxes = self._model.detect_one(picture, conf=asked.conf, iou=asked.iou, max_det=asked.max_det)
-        return _found(task, picture, boxes, self.names)
+        asked = _read(task, self.names, self._imgsz)
+        if isinstance(asked, Rejected):
+            return _failed(task, asked)
+        try:
+            boxes = self._model.detect_one(asked.picture, asked.wanted)
+        except Rejected as error:
+            return _failed(task, error)
+        return _found(task, asked.picture, boxes, self.names)
 
 
 class BatchDetector:
-    """Decodes in threads, then gives the model frames of one shape and one set of options together."""
+    """Decodes in threads, then gives the model frames of one shape of which the same is wanted together.
 
-    def __init__(self, model: Batched, facts: ModelFacts, threads: Executor) -> None:
+    Args:
+        model: who is asked.
+        facts: of the model.
+        threads: in which it is asked.
+        imgsz: the operator's.
+    """
+
+    def __init__(self, model: Batched, facts: ModelFacts, threads: Executor, imgsz: int) -> None:
         self.facts = facts
         self.names = model.names
         self._model = model
         self._threads = threads
+        self._imgsz = imgsz
         self._turn = asyncio.Lock()
 
     async def detect(self, tasks: Sequence[FrameSampled]) -> list[FrameResult]:
         """Return what is in each frame, in the order of the tasks."""
         loop = asyncio.get_running_loop()
-        reads = (loop.run_in_executor(self._threads, _read, task) for task in tasks)
-        pictures = await asyncio.gather(*reads)
+        reads = (loop.run_in_executor(self._threads, _read, task, self.names, self._imgsz) for task in tasks)
+        asked = await asyncio.gather(*reads)
         async with self._turn:
-            return await loop.run_in_executor(self._threads, self._look_at, tasks, pictures)
+            return await loop.run_in_executor(self._threads, self._look_at, tasks, asked)
 
     def _look_at(
-        self, tasks: Sequence[FrameSampled], pictures: Sequence[Pixels | Undecodable]
+        self, tasks: Sequence[FrameSampled], questions: Sequence[_Question | Rejected]
     ) -> list[FrameResult]:
         results: dict[int, FrameResult] = {}
-        alike: dict[tuple[tuple[int, ...], Options], list[tuple[int, Pixels]]] = defaultdict(list)
-        for index, (task, picture) in enumerate(zip(tasks, pictures, strict=True)):
-            if isinstance(picture, Undecodable):
-                results[index] = _failed(task, picture)
+        alike: dict[tuple[tuple[int, ...], Wanted], list[tuple[int, Pixels]]] = defaultdict(list)
+        for index, (task, asked) in enumerate(zip(tasks, questions, strict=True)):
+            if isinstance(asked, Rejected):
+                results[index] = _failed(task, asked)
             else:
-                alike[picture.shape, task.options].append((index, picture))
-        for (_, options), group in alike.items():
-            found = self._model.detect_batch([picture for _, picture in group], options)
+                alike[asked.picture.shape, asked.wanted].append((index, asked.picture))
+        for (_, wanted), group in alike.items():
+            found = self._model.detect_batch([picture for _, picture in group], wanted)
             for (index, picture), boxes in zip(group, found, strict=True):
                 results[index] = _found(tasks[index], picture, boxes, self.names)
         return [results[index] for index in range(len(tasks))]
 
 
-def _read(task: FrameSampled) -> Pixels | Undecodable:
-    """Return the picture, or why there is none: one bad picture is not its neighbours' error."""
+def _read(task: FrameSampled, names: Sequence[str], imgsz: int) -> _Question | Rejected:
+    """Return the picture and what is wanted of it, or why not: a bad one is not its neighbours' error."""
     try:
-        return read_picture(task.image)
-    except Undecodable as error:
+        return _Question(read_picture(task.image), wanted_of(task.options, names, imgsz))
+    except Rejected as error:
         return error
 
 
-def _failed(task: FrameSampled, error: Undecodable) -> FrameResult:
+def _failed(task: FrameSampled, error: Rejected) -> FrameResult:
     return FrameResult(task.frame, task.time, error=Failure(error.code, error.reason))
 
 

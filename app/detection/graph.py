@@ -7,6 +7,7 @@ better; Ultralytics on the same export 42.
 
 import threading
 from collections import OrderedDict
+from functools import cached_property
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, Literal
@@ -17,7 +18,9 @@ import openvino
 from app.detection.boxes import Boxes, candidates, canvas_size, finished, place, suppress, to_picture
 from app.detection.export import Export
 from app.detection.pictures import Pixels, letterbox
-from app.errors import KadrError
+from app.detection.wanted import Wanted
+from app.domain.failures import failure
+from app.errors import KadrError, Rejected
 
 REQUESTS: Final = 2
 """Pictures in the graph at the same time."""
@@ -60,7 +63,8 @@ class GraphModel:
 
     Args:
         export: the exported model.
-        imgsz: longest side of the canvas in pixels, rounded up to whole strides.
+        imgsz: longest side of the canvas in pixels where a picture asks for no other, rounded up to whole
+            strides.
         floats: what an f32 export computes in; an INT8 one does the rest of its work in f32 always.
 
     Raises:
@@ -73,30 +77,42 @@ class GraphModel:
         self.backend = f"openvino {floats if is_f32 else export.facts.precision}"
         self.names = tuple(export.facts.names)
         self._facts = export.facts
-        self._size = canvas_size(imgsz, export.facts.stride)
+        self._imgsz = imgsz
         self._graphs = Graphs(export.graph, floats if is_f32 else "f32")
         try:
             self._graphs.check_form(classes=len(self.names), end2end=export.facts.end2end)
             # Frames of 16:9 are the most likely; and what fails, fails now.
-            self.detect_one(np.zeros((self._size * 9 // 16, self._size, 3), np.uint8), conf=0.99)
+            stride = export.facts.stride
+            size = canvas_size(imgsz, stride)
+            height = size * 9 // 16
+            self._graphs.requests(place(height, size, size=size, stride=stride).canvas)
+            self.detect_one(np.zeros((height, size, 3), np.uint8), Wanted(conf=0.99))
         except RuntimeError as error:
             # The last line names the cause; those before it are places in OpenVINO's source.
             cause = str(error).strip().rpartition("\n")[2]
             raise GraphUnusable(f"OpenVINO cannot run it: {cause}") from error
 
-    def detect_one(self, picture: Pixels, *, conf: float, iou: float = 0.45, max_det: int = 300) -> Boxes:
+    def detect_one(self, picture: Pixels, wanted: Wanted) -> Boxes:
         """Return what is in a picture, in its pixels; blocks, without holding the GIL while the graph runs.
 
         Args:
             picture: height, width, 3; BGR.
-            conf: least confidence, exclusive.
-            iou: overlap above which the weaker of two boxes of one class is dropped.
-            max_det: most boxes.
+            wanted: which boxes, and how large the canvas.
+
+        Raises:
+            Rejected: `unsupported_size`, there is no graph for such a canvas: what keeps the best of so many
+                anchors cannot be had where there are fewer.
         """
         height, width = picture.shape[:2]
-        placement = place(height, width, size=self._size, stride=self._facts.stride)
+        size = canvas_size(wanted.imgsz or self._imgsz, self._facts.stride)
+        placement = place(height, width, size=size, stride=self._facts.stride)
         canvas = letterbox(picture, placement)
-        requests = self._graphs.requests(placement.canvas)
+        try:
+            requests = self._graphs.requests(placement.canvas)
+        except RuntimeError as error:
+            down, across = placement.canvas
+            reason = failure("unsupported_size", f"Its input would be {across}x{down} pixels.")
+            raise Rejected(reason.code, reason.message) from error
         request = requests.get()
         try:
             request.set_input_tensor(openvino.Tensor(canvas[None], shared_memory=True))
@@ -105,14 +121,14 @@ class GraphModel:
             request.wait()
             output = request.get_output_tensor(0).data[0]
             boxes = (
-                finished(output, conf=conf, max_det=max_det)
+                finished(output, conf=wanted.conf, max_det=wanted.max_det, classes=wanted.classes)
                 if self._facts.end2end
-                else candidates(output, conf)
+                else candidates(output, wanted.conf, wanted.classes)
             )
         finally:
             requests.put(request)
         if not self._facts.end2end:
-            boxes = suppress(boxes, iou=iou, max_det=max_det)
+            boxes = suppress(boxes, iou=wanted.iou, max_det=wanted.max_det)
         return boxes._replace(corners=to_picture(boxes.corners, placement))
 
 
@@ -142,8 +158,7 @@ class Graphs:
         Raises:
             GraphUnusable: it is not.
         """
-        model = self._core.read_model(self._path)
-        shape = model.output(0).get_partial_shape()
+        shape = self._model.output(0).get_partial_shape()
         form = [axis.get_length() if axis.is_static else None for axis in shape]
         known = form[2] == END_TO_END_COLUMNS if end2end else form[1] == BOX_ROWS + classes
         if not known:
@@ -161,8 +176,13 @@ class Graphs:
                 self._kept.popitem(last=False)
             return requests
 
+    @cached_property
+    def _model(self) -> Any:  # noqa: ANN401  # OpenVINO's
+        """The model, read once: a file that is changed later is not what was checked before."""
+        return self._core.read_model(self._path)
+
     def _compiled(self, shape: Shape) -> Requests:
-        model = self._core.read_model(self._path)
+        model = self._model.clone()
         model.reshape([1, 3, *shape])
         preprocess = openvino.preprocess
         steps = preprocess.PrePostProcessor(model)

@@ -5,6 +5,7 @@ import hashlib
 import os
 import tempfile
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -44,14 +45,15 @@ async def find_weights(settings: Settings, *, models: Path = MODELS) -> Weights:
     """Return the weights to use, downloading them when `MODEL` is a name that Ultralytics knows.
 
     Args:
-        settings: `model`, `model_download` and `data_dir` matter.
+        settings: `model`, `model_download`, `model_sha256` and `data_dir` matter.
         models: the folder with the default weights.
 
     Raises:
-        Misconfigured: there are none, they cannot be downloaded, or the file is no checkpoint.
+        Misconfigured: there are none, they cannot be downloaded, they are not those that `MODEL_SHA256`
+            names, or the file is no checkpoint.
     """
     path = await _fetched(settings) if _is_name(settings.model) else _chosen(settings.model, models)
-    return await asyncio.to_thread(_inspected, path, models / DEMO_MODEL)
+    return await asyncio.to_thread(_inspected, path, models / DEMO_MODEL, pin=settings.model_sha256)
 
 
 def models_folder(settings: Settings) -> Path:
@@ -91,29 +93,47 @@ async def _fetched(settings: Settings) -> Path:
     return path
 
 
-def _inspected(path: Path, demo: Path) -> Weights:
-    problem = _problem(path)
+def _inspected(path: Path, demo: Path, *, pin: str) -> Weights:
+    _refuse(path, _problem_of_file(path))
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if pin and digest != pin:
+        raise Misconfigured(
+            f"the weights {path} are not loaded: their SHA-256 is {digest}, and MODEL_SHA256 asks for {pin}"
+        )
+    # Only now is anything in it looked at.
+    _refuse(path, _problem_of_content(path))
+    return Weights(path, digest, is_demo=demo.exists() and path.samefile(demo))
+
+
+def _refuse(path: Path, problem: str) -> None:
     if problem:
         raise Misconfigured(
             f"the weights {path} {problem}; set MODEL to a .pt file, or a name such as yolo11n.pt"
         )
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Weights(path, digest, is_demo=demo.exists() and path.samefile(demo))
 
 
-def _problem(path: Path) -> str:
-    """Say what is wrong with the file as far as can be seen without loading it; empty when nothing is."""
-    checks = (
+def _problem_of_file(path: Path) -> str:
+    """Say what is wrong with the file before it is opened; empty when nothing is."""
+    return _first_problem(
         (path.exists, "do not exist"),
         (path.is_file, "are not a file"),
         (lambda: path.suffix == ".pt", "do not end in .pt"),
         (lambda: os.access(path, os.R_OK), "may not be read by this process"),
         (lambda: path.stat().st_size > 0, "are empty"),
+    )
+
+
+def _problem_of_content(path: Path) -> str:
+    """Say what is wrong with the file as far as can be seen without loading it; empty when nothing is."""
+    return _first_problem(
         # The directory of a zip archive stands at its end, so that a file that breaks off has none.
         (lambda: zipfile.is_zipfile(path), "are truncated, or no PyTorch checkpoint"),
         (lambda: _has_pickle(path), "are a zip archive, but no PyTorch checkpoint"),
     )
+
+
+def _first_problem(*checks: tuple[Callable[[], bool], str]) -> str:
     return next((problem for holds, problem in checks if not holds()), "")
 
 

@@ -4,7 +4,8 @@
 `GET /api/result_video/{id}`.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import msgspec
 
@@ -14,12 +15,43 @@ INPUT_PREFIX = "input/"
 DETECTION_PREFIX = "detection/"
 FAILED_PREFIX = "failed/"
 DELETED_PREFIX = "deleted/"
+DERIVED_PREFIX = "derived/"
+
+OUR_PREFIXES = (
+    INPUT_PREFIX,
+    DETECTION_PREFIX,
+    FAILED_PREFIX,
+    DELETED_PREFIX,
+    DERIVED_PREFIX,
+    "rejected/",
+)
+"""How the names begin that Kadr gives; the last one is kept for what is set aside."""
 
 OWNER_KEY = "kadr-upload"
 """S3 metadata that marks an object as written by Kadr: nothing else is ever swept."""
 
 OURS = {OWNER_KEY: "1"}
 """That metadata, as it is written."""
+
+ATTEMPT_KEY = "kadr-attempt"
+"""S3 metadata of a result or a reason: of which attempt it is what came."""
+
+
+def marks(attempt: int) -> dict[str, str]:
+    """Return the metadata of what came of an attempt."""
+    return OURS | {ATTEMPT_KEY: str(attempt)}
+
+
+def attempt_of(metadata: Mapping[str, str]) -> int | None:
+    """Return of which attempt an object is what came; None when a worker of version 0.1 has written it."""
+    said = metadata.get(ATTEMPT_KEY, "")
+    return int(said) if said.isascii() and said.isdecimal() else None
+
+
+def is_of_attempt(metadata: Mapping[str, str], attempt: int) -> bool:
+    """Return whether an object counts as what came of this attempt, because it is not of one before it."""
+    found = attempt_of(metadata)
+    return found is None or found >= attempt
 
 
 def input_object(video_id: str) -> str:
@@ -42,6 +74,22 @@ def deleted_object(video_id: str) -> str:
     return f"{DELETED_PREFIX}{video_id}"
 
 
+def derived_folder(video_id: str) -> str:
+    """Return how the names of all objects begin that are made from a video or its result, and go with it."""
+    return f"{DERIVED_PREFIX}{video_id}/"
+
+
+def derived_object(video_id: str, name: str) -> str:
+    """Return the object name of one of them.
+
+    Args:
+        video_id: whose it is.
+        name: what it is, without a slash; with the version of how it is made where it is computed, such as
+            `summary.v1.jsonl`.
+    """
+    return f"{derived_folder(video_id)}{name}"
+
+
 def failed_document(video_id: str, failure: Failure) -> bytes:
     """Return the body that says why a video failed."""
     return msgspec.json.encode(
@@ -54,7 +102,12 @@ def failed_document(video_id: str, failure: Failure) -> bytes:
 
 
 async def ready_document(
-    video_id: str, *, video: VideoFacts, model: ModelFacts, rows: AsyncIterator[list[bytes]]
+    video_id: str,
+    *,
+    video: VideoFacts,
+    model: ModelFacts,
+    options: dict[str, Any] | None,
+    rows: AsyncIterator[list[bytes]],
 ) -> AsyncIterator[bytes]:
     """Yield the body of a finished result in pieces.
 
@@ -62,9 +115,11 @@ async def ready_document(
         video_id: whose result it is.
         video: facts of the video.
         model: the model that looked.
+        options: every option with its value (`app.domain.options.listed`); None where v0.1 has not kept them.
         rows: the frames as JSON, in order, some at a time.
     """
-    head = msgspec.json.encode({"status": "ready", "event_id": video_id, "video": video, "model": model})
+    facts: dict[str, Any] = {"status": "ready", "event_id": video_id, "video": video, "model": model}
+    head = msgspec.json.encode(facts if options is None else facts | {"options": options})
     yield head[:-1] + b',"prediction":['
     separator = b""
     async for some in rows:

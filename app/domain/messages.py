@@ -11,27 +11,34 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from app.domain.options import Options, Preprocess
 from app.errors import Malformed
+
+__all__ = [
+    "Detection",
+    "Failure",
+    "FrameNumber",
+    "FrameResult",
+    "FrameSampled",
+    "FramesDetected",
+    "FramesMissing",
+    "M",
+    "Message",
+    "ModelFacts",
+    "Options",
+    "Preprocess",
+    "SplitEnded",
+    "VideoAsked",
+    "VideoEnded",
+    "VideoFacts",
+    "VideoId",
+    "decode",
+    "encode",
+]
 
 VideoId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[0-9A-Za-z._-]+$")]
 Attempt = Annotated[int, Meta(ge=1)]
 FrameNumber = Annotated[int, Meta(ge=0, lt=100_000_000)]
-
-
-class Options(Struct, frozen=True, omit_defaults=True):
-    """What a client may choose for one video; names and defaults as Ultralytics has them.
-
-    Attributes:
-        conf: least confidence of a detection, 0 to 1.
-        iou: IoU above which non-maximum suppression drops the weaker of two boxes of one class, 0 to 1.
-        vid_stride: every how manieth frame is looked at, counted from frame 0.
-        max_det: most detections in one frame.
-    """
-
-    conf: Annotated[float, Meta(ge=0, le=1)] = 0.25
-    iou: Annotated[float, Meta(ge=0, le=1)] = 0.45
-    vid_stride: Annotated[int, Meta(ge=1)] = 5
-    max_det: Annotated[int, Meta(ge=1, le=3000)] = 300
 
 
 class Failure(Struct, frozen=True):
@@ -44,14 +51,20 @@ class Failure(Struct, frozen=True):
 class VideoFacts(Struct, frozen=True):
     """What decoding found out about a video.
 
+    Where a client has given an `end` that lies before the video's own, reading stops there: `frames` and
+    `duration` then say how far the video was read, up to the last frame that was looked at, and `truncated`
+    says nothing of what follows. A `start` changes neither: what lies before it counts.
+
     Attributes:
-        width: of a frame as a player shows it, in pixels.
-        height: of a frame as a player shows it, in pixels.
+        width: of the first frame that was looked at, as a player shows it, in pixels.
+        height: of that frame, in pixels.
         fps: frames per second, the average over the video.
-        duration: seconds from the first timestamp to the end of the last frame.
-        frames: frames that were decoded or skipped exactly.
-        sampled: frames that were looked at.
-        truncated: whether the file breaks off before its end.
+        duration: seconds from the first timestamp to the end of the last frame that was read.
+        frames: frames that were decoded or skipped exactly, counted from frame 0.
+        sampled: frames that were looked at: of the window, every `vid_stride`-th.
+        truncated: whether the file breaks off before its end, or before the window's.
+        truncated_at: seconds up to which it could be looked at, if it breaks off; absent otherwise.
+        first_frame: number of the first frame that was looked at; absent where that is frame 0.
     """
 
     width: int
@@ -61,6 +74,8 @@ class VideoFacts(Struct, frozen=True):
     frames: int
     sampled: int
     truncated: bool = False
+    truncated_at: float | UnsetType = UNSET
+    first_frame: FrameNumber | UnsetType = UNSET
 
 
 class ModelFacts(Struct, frozen=True):
@@ -102,7 +117,7 @@ class FrameSampled(Struct, frozen=True):
         time: seconds from the container's first timestamp.
         width: of the source frame, in pixels.
         height: of the source frame, in pixels.
-        image: base64 of a JPEG, preprocessed, longest side at most the model's input size.
+        image: base64 of a JPEG, preprocessed as the options say, longest side at most their `imgsz`.
     """
 
     video_id: VideoId

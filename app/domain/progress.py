@@ -13,10 +13,13 @@ BEFORE: Final[dict[Status, tuple[Status, ...]]] = {
     "predictable": ("processing",),
     "ready": ("processing", "predictable"),
     "failed": ("processing", "predictable"),
-    "cancelled": ("processing", "predictable"),
+    "cancelled": ("processing", "predictable", "ready", "failed"),
     "deleted": ("processing", "predictable", "ready", "failed", "cancelled"),
 }
-"""From which states of the same attempt a state may be reached. Nothing leads back."""
+"""From which states of the same attempt a state may be reached. Nothing leads back.
+
+A video is cancelled only after main_db has said so, which knew of no other end then: so it wins over one that
+the pipeline has come to meanwhile."""
 
 CHUNK: Final = 4096
 """Sampled frames per bitmap. 512 bytes in one table value: small enough to rewrite with every message,
@@ -53,12 +56,16 @@ def count_bits(bitmap: bytes) -> int:
     return int.from_bytes(bitmap, "little").bit_count()
 
 
-def missing_offsets(bitmap: bytes, length: int) -> list[int]:
-    """Return which of the first `length` bits are not set, in order."""
+def missing_offsets(bitmap: bytes, offsets: range) -> list[int]:
+    """Return which of these bits are not set, in order."""
     value = int.from_bytes(bitmap, "little")
-    return [offset for offset in range(length) if not value >> offset & 1]
+    return [offset for offset in offsets if not value >> offset & 1]
 
 
-def chunk_lengths(total: int) -> list[int]:
-    """Return how many sampled frames each chunk of a video with `total` sampled frames holds."""
-    return [min(CHUNK, total - start) for start in range(0, total, CHUNK)]
+def chunk_spans(first: int, total: int) -> dict[int, range]:
+    """Return which bits of which chunks belong to a video with so many sampled frames from an index on."""
+    past = first + total
+    return {
+        chunk: range(max(0, first - chunk * CHUNK), min(CHUNK, past - chunk * CHUNK))
+        for chunk in range(first // CHUNK, -(-past // CHUNK))
+    }

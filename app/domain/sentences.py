@@ -21,6 +21,13 @@ SENTENCES: Final[dict[Language, dict[ClientStatus, str]]] = {
 }
 
 
+CANCELLED: Final[dict[Language, str]] = {
+    "ru": "Видео отменено.",
+    "en": "The video was cancelled.",
+}
+"""Why a video that was cancelled has no result."""
+
+
 def describe(status: ClientStatus, language: Language, *, reason: str | None = None) -> str:
     """Return the sentence for a state; a failure's reason is appended where it is known."""
     sentence = SENTENCES[language][status]

@@ -3,6 +3,7 @@
 =============================  =====================================================================
 `app.local.stack`              `LocalStack`: prepare, start, wait until ready, stop; one per data folder
 `app.local.foreground`         `up` until Ctrl-C, `down` from another terminal
+`app.local.interrupts`         every way in which a command is ended, as one exception
 `app.local.ports`              which ports, whether they are free, and a free set for tests
 `app.local.credentials`        secrets of the local servers, generated once
 `app.local.folder`             where everything lies under the data folder, and who holds it

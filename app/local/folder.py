@@ -71,10 +71,15 @@ class DataFolder:
         """What the server called `name` keeps."""
         return self.root / name
 
+    def create_root(self) -> None:
+        """Make the folder itself; one that is there keeps the mode that its owner gave it."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+
     def create(self) -> None:
         """Make the folders that are there for every stack; only their owner may look into them."""
-        for path in (self.root, self.run, self.root / "log"):
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.create_root()
+        for path in (self.run, self.root / "log"):
+            path.mkdir(mode=0o700, exist_ok=True)
         if self.sockets != self.run:
             _create_private(self.sockets)
 

@@ -1,13 +1,13 @@
 """`up` in the foreground until Ctrl-C, and `down` from another terminal."""
 
 import contextlib
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from app.local.failures import SupervisorGone
 from app.local.folder import DataFolder
+from app.local.interrupts import interruptible
 from app.local.stack import READY_SECONDS, LocalStack, last_line
 from app.local.supervision import Supervisor
 
@@ -41,21 +41,6 @@ def stop_running(data_dir: Path) -> bool:
     Supervisor(folder).shut_down()
     folder.remove_sockets()
     return True
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal interrupt like Ctrl-C; for the main thread only.
-
-    SIGINT is named as well, because a shell starts what it puts into the background with it ignored.
-    """
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _watch(stack: LocalStack, on_trouble: Callable[[str], None]) -> None:

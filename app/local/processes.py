@@ -27,10 +27,10 @@ def create_processes(folder: DataFolder, ports: Ports) -> tuple[Program, ...]:
 
 def create_api(port: int) -> Program:
     """The HTTP door."""
-    where = ("--host", "127.0.0.1", "--port", str(port))
+    how = ("--http", "api.protocol:BoundedProtocol", "--host", "127.0.0.1", "--port", str(port))
     return Program(
         name="api",
-        command=(_script("uvicorn"), "api.main:api", *where),
+        command=(_script("uvicorn"), "api.main:api", *how),
         listens=(Listening(port, setting_of("api")),),
         probe=lambda: probe_health(port, "/health/ready"),
         stop_wait=_STOP_WAIT,
@@ -49,6 +49,7 @@ def create_worker(folder: DataFolder, role: str, *, port: int, name: str = "", m
     """
     name, module = name or role, module or f"app.roles.{role}"
     datadir = folder.root / "faust" / name
+    folder.create_root()
     # Faust makes only the last level of its data folder.
     datadir.mkdir(parents=True, exist_ok=True)
     worker = ("worker", "-l", "info", "--web-port", str(port))

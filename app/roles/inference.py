@@ -10,6 +10,7 @@ import msgspec
 
 from agents import inference
 from app.detection.detector import Detector, open_detector
+from app.metrics_page import attach_metrics
 from app.pages import attach_json, attach_pages
 from app.settings import Settings, load_settings
 from app.worker import create_worker
@@ -51,12 +52,13 @@ worker = create_worker(
     load_settings(),
     open_clients,
     buffer=256,  # pictures: 25 MB
-    broker_commit_interval=0.2,  # back-pressure counts what is committed
+    broker_commit_interval=inference.COMMIT_INTERVAL,
 )
 inference.attach(worker)
 attach_pages(worker, checks=dict, facts=describe_model)
 attach_json(worker, "/data", describe_model)
 attach_json(worker, "/api/data", describe_model)
+attach_metrics(worker, "inference")
 
 app = worker
 """The name that `faust -A` looks for."""

@@ -5,9 +5,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from agents import outbox
+from agents.gauges import follow_outbox
 from app.clients.claims import Claims
 from app.clients.mongo import Mongo, open_mongo
 from app.clients.video_outbox import video_outbox
+from app.metrics_page import attach_metrics
 from app.pages import attach_pages
 from app.settings import Settings, load_settings
 from app.worker import create_worker
@@ -39,6 +41,8 @@ worker = create_worker(
 )
 outbox.attach(worker)
 attach_pages(worker, checks=lambda: {"mongo": worker.clients.mongo.ping})
+attach_metrics(worker, "outbox")
+follow_outbox(worker)
 
 app = worker
 """The name that `faust -A` looks for."""

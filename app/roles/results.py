@@ -11,6 +11,7 @@ from agents import result_aggregator, s3_outbox
 from app.clients.runner_records import RunnerRecords, open_runner_records
 from app.clients.storage import Storage, open_storage
 from app.domain.sampling import frame_number
+from app.metrics_page import attach_metrics
 from app.pages import attach_pages, attach_rows
 from app.settings import Settings, load_settings
 from app.worker import create_worker
@@ -58,6 +59,7 @@ attach_pages(
     checks=lambda: {"mongo": worker.clients.records.ping, "s3": worker.clients.storage.ping},
 )
 attach_rows(worker, lambda video_id, start: asyncio.to_thread(rows_of, video_id, start))
+attach_metrics(worker, "results")
 
 app = worker
 """The name that `faust -A` looks for."""

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Protocol
 
@@ -9,6 +10,7 @@ from app.clients.broker import Broker, Partition
 from app.delivery import Delivery
 from app.errors import RetryLater
 from app.streaming.forgotten import Forgotten
+from app.telemetry.metrics import LAG
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +69,7 @@ class Upkeep:
         self._clock = clock
         self._forgotten = Forgotten()
         self._topic_ids: Mapping[str, str] = {}
+        self._trimmed: dict[Partition, int] = {}
 
     def know_topics(self, ids: Mapping[str, str]) -> None:
         """Remember which topics are ours, by name: others of the same names are not."""
@@ -92,6 +95,7 @@ class Upkeep:
                     await self._stop_if_forgotten()
                     await self._trim()
             except RetryLater as error:
+                LAG.clear()  # better none than one that is old
                 logger.debug("not trimmed: %s", error)
 
     async def watch_for_ever(self) -> None:
@@ -104,8 +108,10 @@ class Upkeep:
     async def _trim(self) -> None:
         broker = self._worker.broker
         committed = await broker.committed(self._worker.role)
-        owned = self._worker.assigned_streams()
-        await broker.trim({each: committed[each] for each in owned if committed.get(each)})
+        owned = {each: first for each in self._worker.assigned_streams() if (first := committed.get(each))}
+        fresh = {each: first for each, first in owned.items() if first != self._trimmed.get(each)}
+        await broker.trim(fresh)
+        self._trimmed = owned
 
     async def _stop_if_lost(self, suspected: Collection[str]) -> Sequence[str]:
         """Stop when topics are gone that were gone before; return those that are gone now.
@@ -125,6 +131,7 @@ class Upkeep:
         worker = self._worker
         unread = await worker.first_unread() if worker.is_settled else {}
         ends = await worker.broker.log_ends(unread) if unread else {}
+        _note_lag(unread, ends)
         busy = {each.route.contract.name for each in worker.deliveries.values() if not each.holding.is_idle}
         if lost := self._forgotten.look(self._clock(), unread=unread, ends=ends, busy=busy):
             names = ", ".join(f"{each.topic}/{each.number}" for each in lost)
@@ -144,3 +151,13 @@ class Upkeep:
             await self._worker.stop_unsafe(
                 f"agent {name} has held a message for more than {self._limit:.0f} s"
             )
+
+
+def _note_lag(unread: Mapping[Partition, int], ends: Mapping[Partition, int]) -> None:
+    """Tell how many messages of each topic are not committed, as far as this worker reads it."""
+    lag: Counter[str] = Counter()
+    for partition, offset in unread.items():
+        lag[partition.topic] += max(0, ends[partition] - offset)
+    LAG.clear()
+    for topic, messages in lag.items():
+        LAG.labels(topic).set(messages)

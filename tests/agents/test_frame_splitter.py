@@ -1,5 +1,6 @@
 """What is asked for a video is written down at once, and asking again never does it twice."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
@@ -128,12 +129,66 @@ async def test_a_cancelled_video_stops_and_says_so(runner: Runner) -> None:
     assert runner.ends() == [("a", "cancelled")]
 
 
-async def test_a_video_that_is_ready_cannot_be_cancelled(runner: Runner) -> None:
+@pytest.mark.parametrize("status", ["predictable", "ready", "failed"])
+async def test_a_cancel_wins_over_an_end_that_main_db_had_not_seen(runner: Runner, status: Status) -> None:
     await runner.take(asked("a"))
-    await runner.records.advance("a", 1, "ready")
+    await runner.records.advance("a", 1, status, output_s3={"bucket": "videos", "object": "x"})
     await runner.take(asked("a", "cancel"))
-    assert await runner.status() == "ready"
-    assert runner.ends() == []
+    assert await runner.status() == "cancelled"
+    assert runner.ends() == [("a", "cancelled")]
+    assert "output_s3" not in runner.worker.mongo.documents.documents["a"]
+
+
+async def test_a_cancel_changes_nothing_of_an_attempt_after_it(runner: Runner) -> None:
+    await runner.take(asked("a"), asked("a", attempt=2), asked("a", "cancel", attempt=1))
+    assert await runner.status() == "processing"
+    assert (runner.splits.stopped, runner.ends()) == ([], [])
+
+
+async def test_a_cancel_changes_nothing_of_a_deleted_video(runner: Runner) -> None:
+    await runner.take(asked("a"), asked("a", "delete"), asked("a", "cancel"))
+    assert await runner.status() == "deleted"
+    assert runner.ends() == [("a", "deleted")]
+
+
+async def test_a_cancel_is_told_however_often_it_is_asked_for(runner: Runner) -> None:
+    await runner.take(asked("a"), asked("a", "cancel"), asked("a", "cancel"))
+    assert runner.ends() == [("a", "cancelled"), ("a", "cancelled")]
+
+
+@pytest.mark.parametrize("kind", ["submitted", "retry"])
+async def test_a_cancelled_video_is_taken_up_again_by_its_next_attempt_only(
+    runner: Runner, kind: str
+) -> None:
+    await runner.take(asked("a"), asked("a", "cancel"), asked("a", kind))
+    assert await runner.status() == "cancelled"
+    assert runner.splits.looked_at == ["a"]
+    await runner.take(asked("a", kind, attempt=2), asked("a", "cancel"), asked("a"))
+    assert await runner.status() == "processing"
+    assert runner.splits.looked_at == ["a", "a"]
+    record = await runner.records.get("a")
+    assert record is not None
+    assert record.error is None
+
+
+async def test_neither_gaps_nor_the_watchdog_find_a_cancelled_video(runner: Runner) -> None:
+    await runner.take(asked("a"))
+    await runner.end_split()
+    seen = await runner.records.get("a")
+    assert seen is not None
+    await runner.take(asked("a", "cancel"))
+    await runner.fill(frames_missing("a", 5, 10))
+    assert not await runner.records.count_check(seen)
+    assert await runner.records.stalled(datetime.now(UTC) + timedelta(hours=1), 10) == []
+    assert await runner.records.claim_splits(5) == []
+    assert await runner.status() == "cancelled"
+
+
+async def test_a_deletion_takes_a_video_that_was_tried_again_at_that_moment(runner: Runner) -> None:
+    await runner.take(asked("a", attempt=2), asked("a", "delete", attempt=1), asked("a", attempt=3))
+    assert await runner.status() == "deleted"
+    assert runner.ends() == [("a", "deleted")]
+    assert "bucket" not in runner.worker.mongo.documents.documents["a"], "only the tombstone is left"
 
 
 @pytest.mark.parametrize("kind", ["cancel", "delete"])

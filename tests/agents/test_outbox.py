@@ -16,7 +16,8 @@ from app.errors import RetryLater, Unavailable
 from app.suspects import DEATHS, Suspects
 from app.topics import OUTBOX_EVENTS
 from app.worker import Worker
-from tests.support.fakes import Clock, MemoryDocuments
+from tests.support.clock import Clock
+from tests.support.memory_mongo import MemoryDocuments
 from tests.support.streams import KeptPublisher
 from tests.support.workers import MemoryWorker
 
@@ -256,6 +257,33 @@ async def test_a_video_that_was_published_before_does_not_fail_of_being_publishe
     assert lives == [False] * DEATHS + [True]
     document = stage.videos.documents["a"]
     assert (document.get("outcome"), document["redrives"]) == (None, 1)
+
+
+@pytest.mark.usefixtures("expects_errors")
+async def test_a_video_whose_options_cannot_be_read_fails_and_stops_no_other(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    await stage.accept("a")
+    await stage.accept("b")
+    stage.videos.documents["a"]["payload"]["options"] = {"imgsz": 7, "classes": []}
+
+    assert await stage.live()
+
+    document = stage.videos.documents["a"]
+    assert (document["status"], document["outcome"]) == ("sent", "failed")
+    assert document["error"]["code"] == "rejected"
+    assert "options" in document["error"]["message"]
+    assert stage.sent() == ["b"]
+    assert (await stage.outbox.get("a")) is not None, "it can be listed all the same"
+
+
+async def test_a_video_whose_options_cannot_be_read_is_deleted_like_any_other(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    await stage.accept("a")
+    await stage.stage.publish_new()
+    stage.videos.documents["a"]["payload"]["options"] = {"imgsz": 7}
+    await stage.outbox.delete_one("a")
+    await stage.stage.publish_new()
+    assert [each.kind for each in stage.publisher.of(OUTBOX_EVENTS)] == ["submitted", "delete"]
 
 
 @pytest.mark.usefixtures("expects_errors")

@@ -13,8 +13,10 @@ from agents import result_aggregator
 from app.delivery import CRASHED
 from app.domain.documents import detection_object, failed_object
 from app.domain.failures import failure
-from app.domain.messages import FramesDetected, Message, Options
-from app.errors import Malformed
+from app.domain.messages import FrameResult, FramesDetected, Message, Options
+from app.domain.options import listed
+from app.domain.progress import CHUNK
+from app.errors import Malformed, RetryLater
 from app.topics import INFERENCE_RESULTS, VIDEO_GAPS, VIDEO_SPLITS
 from tests.support.examples import asked, facts, frame_failed, frames_detected, split_ended
 from tests.support.results import Results
@@ -23,30 +25,35 @@ from tests.support.workers import MemoryTable
 
 
 @st.composite
-def arrivals(draw: st.DrawFn) -> tuple[int, int, list[Message]]:
-    """A video's stride, its number of sampled frames, and its messages in any order, some twice."""
+def arrivals(draw: st.DrawFn) -> tuple[list[int], list[Message]]:
+    """The numbers of a video's sampled frames, and its messages in any order, some twice.
+
+    The first frame is any: a window may begin anywhere, also before or within a later chunk of bits.
+    """
     stride = draw(st.integers(1, 6))
     total = draw(st.integers(1, 12))
-    numbers = draw(st.permutations([index * stride for index in range(total)]))
+    first = draw(st.sampled_from([0, 0, 1, 7, CHUNK - 3, CHUNK, 3 * CHUNK + 5]))
+    sampled = [index * stride for index in range(first, first + total)]
+    numbers = draw(st.permutations(sampled))
     cuts = sorted(draw(st.sets(st.integers(1, total - 1), max_size=3))) if total > 1 else []
     groups = [numbers[start:end] for start, end in zip([0, *cuts], [*cuts, total], strict=True)]
     messages: list[Message] = [frames_detected("a", *group, vid_stride=stride) for group in groups]
-    messages.append(_ended(total, stride))
+    messages.append(_ended(total, stride, first))
     repeated = draw(st.lists(st.sampled_from(messages), max_size=4))
-    return stride, total, draw(st.permutations(messages + repeated))
+    return sampled, draw(st.permutations(messages + repeated))
 
 
-def _ended(total: int, stride: int) -> Message:
-    options, video = Options(vid_stride=stride), facts(total, vid_stride=stride)
+def _ended(total: int, stride: int, first: int) -> Message:
+    options, video = Options(vid_stride=stride), facts(total, vid_stride=stride, first=first)
     return split_ended("a", options=options, video=video)
 
 
 @settings(max_examples=120, deadline=None)
 @given(arrivals(), st.lists(st.booleans(), min_size=20, max_size=20))
 def test_any_order_and_any_repetition_gives_one_complete_result(
-    arrival: tuple[int, int, list[Message]], acts: list[bool]
+    arrival: tuple[list[int], list[Message]], acts: list[bool]
 ) -> None:
-    stride, total, messages = arrival
+    numbers, messages = arrival
 
     async def run() -> Results:
         results = Results()
@@ -60,8 +67,8 @@ def test_any_order_and_any_repetition_gives_one_complete_result(
 
     results = asyncio.run(run())
     document = results.document(detection_object("a"))
-    assert [row["frame"] for row in document["prediction"]] == [index * stride for index in range(total)]
-    assert document["video"]["sampled"] == total
+    assert [row["frame"] for row in document["prediction"]] == numbers
+    assert document["video"]["sampled"] == len(numbers)
     assert results.rows == {}
     head = results.videos.head("a")
     assert head is not None
@@ -72,9 +79,9 @@ def test_any_order_and_any_repetition_gives_one_complete_result(
 @settings(max_examples=60, deadline=None)
 @given(arrivals(), st.integers(1, 7))
 def test_any_batching_gives_the_same_head_and_bits(
-    arrival: tuple[int, int, list[Message]], size: int
+    arrival: tuple[list[int], list[Message]], size: int
 ) -> None:
-    _, total, messages = arrival
+    numbers, messages = arrival
     of_a = [message for message in messages if isinstance(message, FramesDetected)]
     both = [each for one in of_a for each in (one, msgspec.structs.replace(one, video_id="b"))]
 
@@ -90,8 +97,75 @@ def test_any_batching_gives_the_same_head_and_bits(
     for video_id in ("a", "b"):
         head = in_batches.videos.head(video_id)
         assert head is not None
-        assert in_batches.videos.count(video_id, head) == total
+        assert in_batches.videos.count(video_id, head) == len(numbers)
     assert in_batches.announced() == [], "nobody has said how many frames there are"
+
+
+async def test_missing_frames_of_a_window_are_asked_for_and_none_before_it(results: Results) -> None:
+    ended = split_ended("a", video=facts(4, first=CHUNK - 2))
+    begins = (CHUNK - 2) * 5
+    await results.receive([ended, frames_detected("a", begins + 5, begins + 15)])
+    assert results.announced() == []
+    await results.receive([msgspec.structs.replace(ended, kind="checked", round=1)])
+    assert [each.frames for each in results.publisher.of(VIDEO_GAPS)] == [[begins, begins + 10]]
+
+
+async def test_the_result_says_the_options_that_it_was_made_with(results: Results) -> None:
+    options = Options(conf=0.5, classes=("cat",), imgsz=320, preprocess=False, start=0.4)
+    await results.worker.clients.records.accept(asked("a", options=options))
+    ended = split_ended("a", options=options, video=facts(1, first=2))
+    await results.receive([ended, frames_detected("a", 10)])
+    await results.act()
+    document = results.document(detection_object("a"))
+    assert document["options"] == listed(options)
+    assert document["video"]["first_frame"] == 10
+
+
+def _of_unknown_class(video_id: str = "a", *numbers: int) -> FramesDetected:
+    error = failure("unknown_class", 'It has none called "unicorn".')
+    frames = [FrameResult(number, number / 25, error=error) for number in numbers]
+    return msgspec.structs.replace(frames_detected(video_id), frames=frames)
+
+
+@pytest.mark.parametrize("is_split", [True, False])
+async def test_a_class_that_the_model_lacks_lets_the_whole_video_fail(
+    results: Results, *, is_split: bool
+) -> None:
+    """Also while it is being split: where the reason goes is known from its record."""
+    records = results.worker.clients.records
+    await records.accept(asked("a"))
+    if is_split:
+        await results.receive([split_ended("a", sampled=9)])
+    await results.gather(_of_unknown_class("a", 0, 5), frames_detected("b", 0))
+    await results.act()
+    error = results.document(failed_object("a"))["error"]
+    assert error["code"] == "unknown_class"
+    assert "unicorn" in error["message"]
+    record = await records.get("a")
+    assert record is not None
+    assert (record.status, record.error and record.error.code) == ("failed", "unknown_class")
+    assert {each.video_id for each in results.announced()} == {"a"}, "others go on"
+    await results.receive([_of_unknown_class("a", 10), split_ended("a", sampled=9)])
+    await results.act()
+    assert all(key.startswith(b"b/") for key in results.rows)
+
+
+async def test_a_video_that_cannot_be_found_out_about_is_asked_for_again(results: Results) -> None:
+    """Nothing is acknowledged while runner_db does not answer; then its end is told once."""
+    records = results.worker.clients.records
+    await records.accept(asked("a"))
+    results.worker.mongo.documents.is_away = True
+    with pytest.raises(RetryLater):
+        await results.gather(_of_unknown_class("a", 0))
+    results.worker.mongo.documents.is_away = False
+    await results.gather(_of_unknown_class("a", 0))
+    assert [each.kind for each in results.announced()] == ["failed"]
+
+
+async def test_a_class_that_another_attempt_asked_for_fails_nothing(results: Results) -> None:
+    await results.worker.clients.records.accept(asked("a", attempt=2))
+    await results.gather(_of_unknown_class("a", 0))
+    assert results.announced() == []
 
 
 async def test_videos_of_several_partitions_that_come_in_one_batch_are_all_complete(

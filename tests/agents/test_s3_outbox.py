@@ -9,7 +9,13 @@ import pytest
 
 from app.clients.storage import ObjectFacts
 from app.delivery import CRASHED
-from app.domain.documents import deleted_object, detection_object, failed_object, input_object
+from app.domain.documents import (
+    deleted_object,
+    derived_object,
+    detection_object,
+    failed_object,
+    input_object,
+)
 from app.domain.failures import failure
 from app.domain.messages import Message, VideoEnded
 from app.errors import Rejected, Unavailable
@@ -40,6 +46,17 @@ async def test_a_complete_video_becomes_ready(results: Results) -> None:
             "truncated": False,
         },
         "model": {"name": "demo.pt", "sha256": "5e884898", "backend": "openvino", "demo": True},
+        "options": {
+            "conf": 0.25,
+            "iou": 0.45,
+            "vid_stride": 5,
+            "max_det": 300,
+            "classes": None,
+            "imgsz": 640,
+            "preprocess": {"blur": 3, "alpha": 1.3, "beta": 5.0},
+            "start": None,
+            "end": None,
+        },
         "prediction": [
             {
                 "frame": frame,
@@ -151,7 +168,11 @@ async def test_what_was_written_late_goes_with_the_tombstone_of_a_deleted_video(
     storage = results.worker.clients.storage
     await results.receive([split_ended("a", "deleted", sampled=None)])
     await results.act()
-    for name in (detection_object("a"), failed_object("a"), input_object("b")):
+    late = (
+        *(detection_object("a"), failed_object("a")),
+        *(derived_object("a", "tracks.v1.json"), derived_object("a", "preview.mp4")),
+    )
+    for name in (*late, input_object("b")):
         await storage.put("videos", name, b"late", content_type="application/json")
     later = time.time() + (results.worker.settings.tombstone_days + 1) * 86400
     monkeypatch.setattr(time, "time", lambda: later)
@@ -228,12 +249,18 @@ async def test_a_cancelled_video_is_failed_with_that_reason(results: Results) ->
 
 @pytest.mark.parametrize("is_owned", [True, False])
 async def test_a_deleted_video_leaves_only_what_is_not_ours(results: Results, *, is_owned: bool) -> None:
-    await results.worker.clients.storage.put("videos", input_object("a"), b"bytes", content_type="video/mp4")
+    derived = {derived_object("a", name) for name in ("annotated.mp4", "preview.state.json")}
+    theirs = derived_object("ab", "annotated.mp4")
+    for name in (input_object("a"), theirs, *derived):
+        await results.worker.clients.storage.put("videos", name, b"bytes", content_type="video/mp4")
     await results.receive(COMPLETE)
     await results.act()
+    others = {derived_object("ab", "tracks.v1.json"), "derived/a"}
+    for name in (derived_object("a", "summary.v1.jsonl"), derived_object("a", "later.v7.bin"), *others):
+        await results.worker.clients.storage.put("videos", name, b"{}", content_type="application/json")
     await results.receive([split_ended("a", "deleted", sampled=None, input_owned=is_owned)])
     await results.act()
-    left = {deleted_object("a")} | (set() if is_owned else {input_object("a")})
+    left = {deleted_object("a"), theirs, *others} | (set() if is_owned else {input_object("a")})
     assert set(results.worker.s3.objects("videos")) == left
 
 

@@ -15,11 +15,12 @@ from agents import splits as splits_stage
 from agents.places import LONG
 from agents.splits import TRIES, Splits
 from app.backpressure import Backlog, Gate
-from app.clients.runner_records import Record
+from app.clients.storage import ObjectFacts
 from app.decoding.process import DecoderCrashed
 from app.decoding.protocol import Job, frame_key
 from app.domain.failures import failure
 from app.domain.messages import Failure, VideoFacts
+from app.domain.records import Record
 from app.errors import Unavailable
 from app.settings import Settings
 from app.topics import INFERENCE_TASKS, VIDEO_SPLITS
@@ -36,6 +37,7 @@ class Child:
     def __init__(self, job: Job, pool: "Pool") -> None:
         self.outcome: VideoFacts | Failure | None = None
         self.expected = pool.expected.get(job.video_id)
+        self.more_at_once = False
         self._job, self._pool = job, pool
 
     async def frames(self) -> AsyncIterator[tuple[bytes, bytes, int]]:
@@ -46,6 +48,7 @@ class Child:
                 raise DecoderCrashed("decoder_memory", "was ended by SIGKILL")
             if count >= self._pool.hold_at:
                 await self._pool.may_decode.wait()
+            self.more_at_once = (count + 1) % self._pool.together != 0
             yield frame_key(job.video_id, job.attempt, number), b"task", number // stride
         if self._pool.crash_after == len(wanted):
             raise DecoderCrashed("decoder_memory", "was ended by SIGKILL")
@@ -61,6 +64,7 @@ class Pool:
         jobs: what the children were told.
         hold_at: frames after which each child waits until it may go on.
         expected: how many frames each video says it has.
+        together: how many frames each child hands over at once.
     """
 
     def __init__(self) -> None:
@@ -72,6 +76,7 @@ class Pool:
         self.may_decode.set()
         self.hold_at = 0
         self.expected: dict[str, int] = {}
+        self.together = 1
         self.open = 0
 
     @asynccontextmanager
@@ -92,11 +97,12 @@ class Runner:
         self.worker.clients.pool = self.pool
         self.records = self.worker.clients.records
         self.gate = Gate(self._look, bound=1000)
+        self.elsewhere = 0
         self.splits = Splits(cast("Worker[Any]", self.worker), self.gate)
         self.splits._publisher = self.publisher
 
     async def _look(self) -> Backlog:
-        return Backlog(0, 1)
+        return Backlog(self.elsewhere + len(self.frames), 1)
 
     async def accept(self, video_id: str = "a", *, has_input: bool = True, size: int = 5) -> None:
         request = asked(video_id)
@@ -141,6 +147,28 @@ async def runner(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Runner]:
     assert made.pool.open == 0, "no child outlives its split"
 
 
+async def test_frames_that_come_together_are_counted_at_once_and_sent_together(runner: Runner) -> None:
+    runner.pool.sampled, runner.pool.together, runner.pool.hold_at = 5, 4, 3
+    runner.pool.may_decode.clear()
+    await runner.accept()
+    await until(lambda: runner.splits.unconfirmed == 3)
+    assert runner.frames == []
+    assert runner.splits.open["a"].share == 3
+    runner.pool.may_decode.set()
+    await until(lambda: runner.ends == ["split"])
+    assert runner.frames == ["a/1/0", "a/1/5", "a/1/10", "a/1/15", "a/1/20"]
+
+
+async def test_frames_do_not_wait_for_others_while_their_video_waits_for_room(runner: Runner) -> None:
+    runner.pool.sampled, runner.pool.together = 12, 12
+    runner.elsewhere = 997
+    await runner.accept()
+    await until(lambda: len(runner.frames) == 3)
+    runner.elsewhere = 0
+    await until(lambda: runner.ends == ["split"])
+    assert len(runner.frames) == 12
+
+
 async def test_a_video_becomes_a_task_for_each_frame_and_then_its_end(runner: Runner) -> None:
     await runner.accept()
     await until(lambda: runner.ends == ["split"] and not runner.splits.open)
@@ -162,7 +190,6 @@ async def test_a_split_goes_on_where_the_broker_has_confirmed(runner: Runner) ->
     runner.pool.sampled = 5
     runner.pool.crash_after = 2
     await runner.accept()
-    await until(lambda: len(runner.pool.jobs) == 1 and len(runner.frames) == 2)
     await until(lambda: len(runner.pool.jobs) >= 2)
     assert runner.pool.jobs[1].start_index == 2
     await until(lambda: runner.ends == ["split"])
@@ -185,9 +212,9 @@ async def test_a_runner_that_was_frozen_while_its_last_child_died_fails_no_video
 ) -> None:
     renew = runner.records.renew_split
 
-    async def lost_at_last(record: Record, split_frames: int) -> bool:
+    async def lost_at_last(record: Record, split_frames: int, *, expected: int | None = None) -> bool:
         """Somebody else has claimed it since."""
-        return len(runner.pool.jobs) < TRIES and await renew(record, split_frames)
+        return len(runner.pool.jobs) < TRIES and await renew(record, split_frames, expected=expected)
 
     monkeypatch.setattr(runner.records, "renew_split", lost_at_last)
     runner.pool.crash_after = 0
@@ -249,6 +276,56 @@ async def test_a_runner_that_does_not_hear_of_a_cancel_stops_when_it_renews_its_
     await runner.records.withdraw(asked("a", "delete"), "deleted", None)
     await until(lambda: not runner.splits.open)
     assert (runner.frames, runner.ends) == ([], [])
+
+
+async def test_a_video_that_is_cancelled_while_it_is_fetched_gets_no_child(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splits_stage, "RENEW_EVERY", 60.0)  # also where its lease is not renewed meanwhile
+    began, goes_on = asyncio.Event(), asyncio.Event()
+    stat = runner.worker.clients.storage.stat
+
+    async def slow(bucket: str, name: str) -> ObjectFacts | None:
+        began.set()
+        await goes_on.wait()
+        return await stat(bucket, name)
+
+    monkeypatch.setattr(runner.worker.clients.storage, "stat", slow)
+    await runner.accept()
+    await began.wait()
+    await runner.records.withdraw(asked("a", "cancel"), "cancelled", None)
+    goes_on.set()
+    await until(lambda: not runner.splits.open)
+    assert runner.pool.jobs == []
+    assert (runner.frames, runner.ends) == ([], [])
+    assert (await runner.record()).status == "cancelled"
+
+
+async def test_another_attempt_makes_the_one_before_stop_at_once(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splits_stage, "RENEW_EVERY", 60.0)
+    runner.pool.may_decode.clear()
+    await runner.accept()
+    await until(lambda: runner.pool.open == 1)
+    await runner.records.withdraw(asked("a", "cancel"), "cancelled", None)
+    await runner.records.accept(asked("a", attempt=2))
+    runner.splits.look_at("a")
+    await until(lambda: len(runner.pool.jobs) == 2)
+    assert (runner.pool.open, [job.attempt for job in runner.pool.jobs]) == (1, [1, 2])
+    runner.pool.may_decode.set()
+    await until(lambda: runner.ends == ["split"] and not runner.splits.open)
+    assert runner.frames == ["a/2/0", "a/2/5", "a/2/10"]
+
+
+async def test_a_retry_whose_file_is_gone_fails_with_that_reason(runner: Runner) -> None:
+    await runner.accept(has_input=False)
+    await until(lambda: runner.ends == ["failed"] and not runner.splits.open)
+    await runner.records.accept(asked("a", attempt=2))
+    runner.splits.look_at("a")
+    await until(lambda: runner.ends == ["failed", "failed"] and not runner.splits.open)
+    record = await runner.record()
+    assert (record.attempt, record.status, record.error) == (2, "failed", failure("input_missing"))
 
 
 async def test_a_split_that_is_stopped_before_it_began_leaves_its_place_free(runner: Runner) -> None:

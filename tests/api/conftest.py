@@ -1,5 +1,6 @@
-"""The API on servers in memory, and a client that speaks to it without a network."""
+"""The API on servers in memory and a client of it without a network; and clients of the real servers."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,16 +9,36 @@ from dataclasses import dataclass
 import httpx
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from api.dependencies import Services
+from api.derived import Derivations
+from api.keys import KeyRing
+from api.looks import Looks
 from api.main import create_api
 from api.outcomes import Outcomes
+from api.pace import Places
 from api.readiness import Readiness
+from api.room import Room
+from api.streamed import EXPORTS_AT_ONCE
 from api.sweeps import Sweeps
-from app.clients.storage import Storage
-from app.clients.video_outbox import VideoOutbox
+from api.watches import Watches
+from app.clients.api_keys import ApiKeys
+from app.clients.direct_uploads import DirectUploads
+from app.clients.idempotency import IdempotencyKeys
+from app.clients.key_usage import KeyUsage
+from app.clients.mongo import Mongo, open_mongo
+from app.clients.presigned import presigner
+from app.clients.sessions import Sessions
+from app.clients.storage import Storage, open_storage
+from app.clients.video_outbox import VideoOutbox, video_outbox
+from app.clients.webhook_deliveries import WebhookDeliveries
 from app.settings import Settings
-from tests.support.fakes import Clock, MemoryDocuments, MemoryS3, SilentWaker
+from tests.support.clock import Clock
+from tests.support.local_receiver import WHSEC
+from tests.support.memory_mongo import MemoryDocuments
+from tests.support.memory_s3 import MemoryS3
+from tests.support.still_services import MemoryRunner, SilentWaker, StillRenderer
 
 
 @dataclass
@@ -33,6 +54,10 @@ class Door:
     commands: MemoryDocuments
     waker: SilentWaker
     clock: Clock
+    keys: ApiKeys
+    runner: MemoryRunner
+    stopping: asyncio.Event
+    renderer: StillRenderer
 
     async def accept(self, video_id: str) -> None:
         """Accept a video that an outbox worker has sent."""
@@ -55,14 +80,41 @@ class Door:
 
 
 @pytest.fixture
+async def mongo(servers: Settings) -> AsyncIterator[Mongo]:
+    """The session's MongoDB."""
+    async with open_mongo(servers.mongo_uri) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def storage(servers: Settings) -> AsyncIterator[Storage]:
+    """The session's S3 server."""
+    async with open_storage(servers) as opened:
+        yield opened
+
+
+@pytest.fixture
+def outbox(mongo: Mongo, servers: Settings) -> VideoOutbox:
+    """The outbox in the session's MongoDB."""
+    return video_outbox(mongo, servers)
+
+
+@pytest.fixture
 def settings() -> Settings:
-    return Settings(buckets=("videos", "archive"), max_upload_bytes=1 << 20)
+    return Settings(
+        buckets=("videos", "archive"),
+        max_upload_bytes=1 << 20,
+        allowed_hosts=("api", "127.0.0.1", "[::1]", "localhost"),
+        api_published="127.0.0.1",
+        webhook_secret=SecretStr(WHSEC),
+    )
 
 
 @pytest.fixture
 async def door(settings: Settings, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Door]:
     caplog.set_level(logging.INFO)
     clock, s3, waker = Clock(), MemoryS3("videos", "archive"), SilentWaker()
+    renderer = StillRenderer()
     videos, commands = MemoryDocuments(), MemoryDocuments()
     storage = Storage(s3, "videos")
     outbox = VideoOutbox(videos=videos, commands=commands, lease=settings.outbox_lease, now=clock)
@@ -70,13 +122,31 @@ async def door(settings: Settings, caplog: pytest.LogCaptureFixture) -> AsyncIte
     async def ping_mongo() -> None:
         await videos.count({})
 
+    keys = ApiKeys(MemoryDocuments(), now=clock)
+    outcomes, runner, stopping = Outcomes(storage, outbox), MemoryRunner(), asyncio.Event()
+    looks = Looks(outbox, outcomes, runner)
+    derivations = Derivations(storage, outbox)
     services = Services(
         settings=settings,
         storage=storage,
         outbox=outbox,
-        outcomes=Outcomes(storage, outbox),
+        outcomes=outcomes,
         readiness=Readiness({"mongo": ping_mongo, "s3": storage.ping}),
         waker=waker,
+        places=Places(settings.max_uploads),
+        keys=KeyRing(keys),
+        usage=KeyUsage(MemoryDocuments(), outbox, now=clock),
+        direct=DirectUploads(MemoryDocuments(), now=clock),
+        presigner=presigner(settings),
+        looks=looks,
+        watches=Watches(looks, stopping),
+        deliveries=WebhookDeliveries(MemoryDocuments(), now=clock),
+        idempotency=IdempotencyKeys(MemoryDocuments(), now=clock),
+        derivations=derivations,
+        export_places=Places(EXPORTS_AT_ONCE, "exports"),
+        renderer=renderer,
+        room=Room(settings.data_dir, least=settings.min_free_bytes),
+        sessions=Sessions(MemoryDocuments(), now=clock),
     )
 
     @asynccontextmanager
@@ -85,9 +155,13 @@ async def door(settings: Settings, caplog: pytest.LogCaptureFixture) -> AsyncIte
 
     api = create_api(open_)
     transport = httpx.ASGITransport(api, raise_app_exceptions=False)
-    sweeps = Sweeps(storage, outbox, buckets=settings.buckets)
+    sweeps = Sweeps(storage, outbox, buckets=settings.buckets, deliveries=services.deliveries)
     async with (
         api.router.lifespan_context(api),
         httpx.AsyncClient(transport=transport, base_url="http://api") as client,
     ):
-        yield Door(api, client, services, sweeps, s3, videos, commands, waker, clock)
+        yield Door(
+            *(api, client, services, sweeps, s3, videos, commands, waker, clock, keys),
+            *(runner, stopping, renderer),
+        )
+    await derivations.finish()

@@ -82,7 +82,8 @@ async def put_long_ago(door: Door, *names: str, **metadata: str) -> None:
 
 
 def objects_of(video_id: str) -> set[str]:
-    return {f"input/{video_id}.mp4", f"detection/{video_id}.json", f"failed/{video_id}.json"}
+    derived = {f"derived/{video_id}/annotated.mp4", f"derived/{video_id}/preview.state.json"}
+    return {f"input/{video_id}.mp4", f"detection/{video_id}.json", f"failed/{video_id}.json"} | derived
 
 
 async def test_only_old_marked_objects_without_a_document_are_orphans(door: Door) -> None:
@@ -95,6 +96,10 @@ async def test_only_old_marked_objects_without_a_document_are_orphans(door: Door
         f"archive/input/{orphan}.mp4",
         f"input/{orphan}.mp4.bak",
         f"input/{orphan}",
+        f"derived/{orphan}",
+        f"derived/{orphan}/",
+        f"derived/{orphan}/more/annotated.mp4",
+        "derived/holiday/annotated.mp4",
     ]
     await put_long_ago(door, *others, f"detection/{orphan}.mp4", f"{orphan}.json", **OURS)
     await door.put(f"input/{young}.mp4", b"x", **OURS)
@@ -147,7 +152,12 @@ async def test_two_that_sweep_at_the_same_time_do_no_harm(door: Door) -> None:
     await door.s3.begin_upload("videos", f"input/{orphan}.mp4", {})
     for video_id in (deleted, kept):
         await door.accept(video_id)
-    other = Sweeps(door.services.storage, door.services.outbox, buckets=["videos", "archive"])
+    other = Sweeps(
+        door.services.storage,
+        door.services.outbox,
+        buckets=["videos", "archive"],
+        deliveries=door.services.deliveries,
+    )
     for one, two in (
         (door.sweeps.forget_deleted, other.forget_deleted),
         (door.sweeps.remove_orphans, other.remove_orphans),
@@ -176,6 +186,7 @@ async def test_what_is_left_of_a_write_that_was_cut_off_is_taken_away(door: Door
         door.services.storage,
         door.services.outbox,
         buckets=["videos"],
+        deliveries=door.services.deliveries,
         now=lambda: datetime.now(UTC) + timedelta(hours=25),
     )
     await later.remove_orphans()

@@ -1,8 +1,13 @@
 """What the API learns from S3 by itself."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import pytest
 
 from api import outcomes as outcomes_module
+from api.outcomes import Outcomes
+from app.clients.video_outbox import Video
 from app.domain.documents import failed_document
 from app.domain.failures import failure
 from app.errors import RetryLater
@@ -93,3 +98,32 @@ async def test_a_service_that_is_away_costs_a_round(door: Door) -> None:
     await door.put("detection/a.json", b"{}")
     await door.services.outcomes.look_at_some()
     assert await states(door) == {"a": "ready"}
+
+
+async def test_a_video_that_takes_long_is_looked_up_less_often(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, looked = 0.0, list[float]()
+
+    async def look_at(_video: Video) -> None:
+        looked.append(now)
+
+    outcomes = Outcomes(door.services.storage, door.services.outbox, clock=lambda: now)
+    monkeypatch.setattr(outcomes, "look_at", look_at)
+    await door.accept("a")
+    for second in range(150):
+        now = float(second)
+        await outcomes.look_at_some()
+    gaps = [later - sooner for sooner, later in pairwise(looked)]
+    assert looked[:5] == [0, 1, 2, 3, 4]
+    assert all(gap <= 0.25 * later + 1 for later, gap in zip(looked[1:], gaps, strict=True))
+    assert gaps[-1] == max(gaps) == 15
+
+
+async def test_another_attempt_is_looked_up_at_once(door: Door) -> None:
+    waits = outcomes_module._Waits(clock=lambda: 100.0)
+    await door.accept("a")
+    video = await door.services.outbox.get("a")
+    assert video is not None
+    assert waits.is_over(video)
+    assert waits.is_over(replace(video, attempt=2))

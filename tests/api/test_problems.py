@@ -49,6 +49,7 @@ async def test_every_call_documents_its_errors_and_shows_examples(door: Door) ->
         "/api/status/all": "get",
         "/api/result_video/{event_id}": "get",
         "/api/cleanup/all": "delete",
+        "/api/v1/videos": "post",
         "/api/v1/videos/{video_id}": "delete",
     }
     for path, method in calls.items():
@@ -58,8 +59,20 @@ async def test_every_call_documents_its_errors_and_shows_examples(door: Door) ->
             assert call["responses"][status]["content"]["application/problem+json"]["schema"] == {
                 "$ref": "#/components/schemas/Problem"
             }
-        assert ("204" if "v1" in path else "200") in call["responses"]
+        good = {"/api/v1/videos": "202", "/api/v1/videos/{video_id}": "204"}.get(path, "200")
+        assert good in call["responses"]
     assert "Problem" in document["components"]["schemas"]
     assert "examples" in document["components"]["schemas"]["Accepted"]
     ids = [call["operationId"] for item in document["paths"].values() for call in item.values()]
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"), [("/api/v1/videos", "GET, POST"), ("/api/v1/videos/a", "GET, DELETE")]
+)
+async def test_a_method_that_a_path_has_not_names_all_that_it_has(
+    door: Door, path: str, methods: str
+) -> None:
+    answer = await door.client.request("PATCH", path)
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == methods

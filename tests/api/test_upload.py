@@ -2,6 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote
 from uuid import UUID
@@ -27,6 +30,11 @@ def form(*parts: bytes) -> bytes:
 async def post(door: Door, body: bytes) -> Any:  # noqa: ANN401  # JSON
     answer = await door.client.post("/api/upload_video", content=body, headers=TYPE)
     return answer.status_code, answer.json()
+
+
+def set_settings(door: Door, monkeypatch: pytest.MonkeyPatch, **changed: object) -> None:
+    services = replace(door.services, settings=door.services.settings.model_copy(update=changed))
+    monkeypatch.setattr(door.api.state, "services", services)
 
 
 def is_nothing_left(door: Door) -> bool:
@@ -92,6 +100,8 @@ async def test_the_bucket_may_stand_before_or_after_the_file(door: Door, *, is_b
         (form(part("bucket", b"secret"), part("file", CLIP)), "bucket"),
         (form(part("file", CLIP), part("bucket", b"secret")), "bucket"),
         (form(part("bucket", b"")), "bucket"),
+        (form(*[part("bucket", b"videos")] * 2, part("file", CLIP)), "bucket"),
+        (form(part("bucket", b"videos"), part("file", CLIP), part("bucket", b"archive")), "bucket"),
         (form(part("bucket", bytes(2000)), part("file", CLIP)), "body"),
         (form(*[part("x", b"")] * 21), "body"),
         (b"", "body"),
@@ -176,7 +186,7 @@ async def test_an_insert_that_the_driver_has_repeated_is_no_conflict(
 async def test_a_client_that_stops_sending_is_given_up_and_leaves_nothing(
     door: Door, begun: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.upload.IDLE_WITHIN", 0.05)
+    set_settings(door, monkeypatch, upload_idle=timedelta(seconds=0.05))
 
     async def and_then_nothing() -> AsyncIterator[bytes]:
         yield begun
@@ -190,7 +200,7 @@ async def test_a_client_that_stops_sending_is_given_up_and_leaves_nothing(
 async def test_a_form_that_goes_on_for_ever_after_its_file_is_given_up(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.upload.REST_WITHIN", 0.05)
+    monkeypatch.setattr("api.sent.REST_WITHIN", 0.05)
 
     async def for_ever() -> AsyncIterator[bytes]:
         yield part("file", CLIP) + part("other", b"")[:-2]
@@ -207,12 +217,7 @@ async def test_a_form_that_goes_on_for_ever_after_its_file_is_given_up(
 async def test_a_client_that_goes_away_leaves_nothing(
     door: Door, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = door.services.settings.model_copy(update={"max_upload_bytes": 1 << 30})
-    monkeypatch.setattr(
-        door.api.state,
-        "services",
-        type(door.services)(**(vars(door.services) | {"settings": settings})),
-    )
+    set_settings(door, monkeypatch, max_upload_bytes=1 << 30)
     body = part("file", bytes(size))
     messages: list[dict[str, Any]] = [
         {"type": "http.request", "body": body, "more_body": True},
@@ -236,3 +241,60 @@ async def test_a_client_that_goes_away_leaves_nothing(
     await door.api(scope, receive, send)
     assert sent[0]["status"] == 499
     assert is_nothing_left(door)
+
+
+async def test_one_upload_too_many_is_refused_before_a_byte_is_read(door: Door) -> None:
+    read: list[bytes] = []
+
+    async def pieces() -> AsyncIterator[bytes]:
+        read.append(CLIP)
+        yield form(part("file", CLIP))
+
+    with ExitStack() as others:
+        for _ in range(door.services.settings.max_uploads):
+            others.enter_context(door.services.places.taken())
+        answer = await door.client.post("/api/upload_video", content=pieces(), headers=TYPE)
+        assert read == []
+        assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+        assert int(answer.headers["retry-after"]) > 0
+        assert is_nothing_left(door)
+    assert (await post(door, form(part("file", CLIP))))[0] == 200
+
+
+async def test_an_upload_that_is_refused_gives_its_place_back(door: Door) -> None:
+    for _ in range(2 * door.services.settings.max_uploads):
+        assert (await post(door, b"no form at all"))[0] == 422
+
+
+async def test_everything_in_a_form_has_an_end(door: Door) -> None:
+    limit = door.services.settings.max_upload_bytes
+    endless = b"x" * (limit + (1 << 20))
+    whole = form(part("file", CLIP))
+    for body in (part("other", endless) + whole, b"\r\n" * len(endless), whole + endless):
+
+        async def pieces(body: bytes = body) -> AsyncIterator[bytes]:
+            for start in range(0, len(body), 1 << 16):
+                yield body[start : start + (1 << 16)]
+
+        answer = await door.client.post("/api/upload_video", content=pieces(), headers=TYPE)
+        assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+        assert is_nothing_left(door)
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("a\u202egpj.exe", "a\ufffdgpj.exe"),
+        ("..", None),
+        ("ю" * 300, "ю" * 255),
+    ],
+)
+async def test_a_name_is_kept_harmless_and_names_nothing(door: Door, sent: str, kept: str | None) -> None:
+    status, body = await post(door, form(part("file", CLIP, filename=sent)))
+    assert status == 200
+    assert list(door.s3.objects("videos")) == [f"input/{body['event_id']}.mp4"]
+    assert door.videos.documents[body["event_id"]].get("filename") == kept
+    facts = await door.services.storage.stat("videos", f"input/{body['event_id']}.mp4")
+    assert facts is not None
+    assert (kept or "").startswith(unquote(facts.metadata.get("filename", "")))

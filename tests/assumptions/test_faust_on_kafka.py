@@ -16,7 +16,7 @@ from app.errors import Unavailable
 from app.publishing import Publisher
 from tests.assumptions.conftest import Role, Running, end, gap, until
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.long, pytest.mark.servers, pytest.mark.timeout(120)]
 
 
 async def test_each_topic_reaches_its_agent_as_raw_bytes_that_we_decode(role: Role) -> None:

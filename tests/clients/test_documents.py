@@ -1,6 +1,7 @@
 """Documents, in memory and on the real server: the same claims hold for both."""
 
 import gc
+import traceback
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import uuid4
@@ -11,7 +12,7 @@ from pydantic import SecretStr
 from app.clients.mongo import Documents, open_mongo
 from app.errors import Conflict, Misconfigured, Unavailable
 from app.settings import Settings
-from tests.support.fakes import MemoryDocuments
+from tests.support.memory_mongo import MemoryDocuments
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.servers)])
@@ -34,6 +35,13 @@ async def test_inserting_what_is_missing_leaves_what_is_there(documents: Documen
     await documents.insert({"_id": "a", "n": 1})
     assert await documents.insert_missing([{"_id": "a", "n": 2}, {"_id": "b", "n": 2}]) == 1
     assert [item["n"] for item in await documents.find({}, sort=[("_id", 1)])] == [1, 2]
+
+
+async def test_a_word_matches_a_list_that_holds_it(documents: Documents) -> None:
+    await documents.insert({"_id": "a", "tags": ["x", "y"]})
+    await documents.insert({"_id": "b"})
+    assert [item["_id"] for item in await documents.find({"tags": "x"})] == ["a"]
+    assert await documents.find({"tags": "z"}) == []
 
 
 async def test_times_come_back_in_utc_and_whole_milliseconds(documents: Documents) -> None:
@@ -65,6 +73,25 @@ async def test_update_operators_do_what_they_say(documents: Documents) -> None:
     found = await documents.update_and_get({"_id": "a"}, change)
     assert found == {"_id": "a", "n": 3, "deep": {"x": 5, "y": 2}}
     assert await documents.update_and_get({"_id": "b"}, change) is None
+
+
+async def test_what_is_pushed_into_a_list_is_found_by_its_time_until_it_is_pulled(
+    documents: Documents,
+) -> None:
+    await documents.insert({"_id": "a", "told": {"url": "u"}})
+    at = datetime(2026, 5, 1, tzinfo=UTC)
+    later = {"told.due.at": {"$gt": at - timedelta(days=1)}}
+    assert await documents.find(later) == []
+    for name, days in (("y", 1), ("x", 0)):
+        await documents.update(
+            {"_id": "a"}, {"$push": {"told.due": {"id": name, "at": at + timedelta(days=days)}}}
+        )
+    await documents.insert({"_id": "b", "told": {"due": [{"id": "z", "at": at + timedelta(hours=1)}]}})
+    found = await documents.find(later, sort=[("told.due.at", 1)])
+    assert [[each["id"] for each in item["told"]["due"]] for item in found] == [["y", "x"], ["z"]]
+    for name in ("x", "y"):
+        assert await documents.update({"_id": "a"}, {"$pull": {"told.due": {"id": name}}})
+    assert [item["_id"] for item in await documents.find(later)] == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -126,3 +153,35 @@ async def test_an_address_that_is_none_is_the_operators_affair() -> None:
     with pytest.raises(Misconfigured):
         async with open_mongo(SecretStr("http://127.0.0.1")):
             pass
+
+
+@pytest.mark.filterwarnings("ignore:Unknown option")  # which it does not quote
+@pytest.mark.parametrize(
+    "password",
+    ["abc/def", "abc:def", "abc@def", "abc%def", "abc?def", "abc?w=def", "abc#def", "abc[def", "abc/d.ef"],
+)
+async def test_an_address_that_cannot_be_read_is_refused_without_a_piece_of_its_password(
+    password: str,
+) -> None:
+    for options in ("", "?authSource=admin", "?w=many&journal=true"):
+        uri = SecretStr(f"mongodb://kadr:{password}@mongo.example:port/{options}")
+        with pytest.raises(Misconfigured) as refused:
+            async with open_mongo(uri):
+                pass
+        trace = "".join(traceback.format_exception(refused.value))
+        assert "The address of Mongo cannot be read: " in trace
+        assert "abc" not in trace
+        assert "def" not in trace.replace("def test", "").replace("default", "")
+
+
+async def test_an_address_says_what_is_wrong_with_it() -> None:
+    for uri, cause in {
+        "mongodb://me:secret@mongo.example:port/": "Port contains non-digit",
+        "http://me:secret@mongo.example/": "Invalid URI scheme",
+        "mongodb://me:sec%ret@mongo.example/": "must be percent-encoded",
+        "mongodb://me:sec/ret@mongo.example/": "must be percent-encoded",
+    }.items():
+        with pytest.raises(Misconfigured, match=cause) as refused:
+            async with open_mongo(SecretStr(uri)):
+                pass
+        assert "sec" not in str(refused.value)

@@ -8,10 +8,11 @@ from uuid import uuid4
 import pytest
 
 from app.clients.mongo import Documents, Mongo, open_mongo
-from app.clients.runner_records import Record, RunnerRecords
+from app.clients.runner_records import RunnerRecords
 from app.domain.failures import failure
 from app.domain.messages import VideoAsked
 from app.domain.progress import BEFORE, Status
+from app.domain.records import Record
 from app.settings import Settings
 from tests.support.examples import asked, facts
 from tests.support.workers import MemoryMongo, memory_records
@@ -338,3 +339,47 @@ async def test_a_split_whose_children_died_twice_is_no_danger_to_others(open_as:
     (split,) = await records.claim_splits(1, first="a")
     await records.release_split(split, 0, tries=2)
     assert len(await records.claim_splits(9)) == 2
+
+
+async def test_the_times_of_stages_are_noted_with_what_is_written_anyway_and_once(
+    records: RunnerRecords,
+) -> None:
+    await records.accept(asked("a"))
+    before = await known(records)
+    assert (before.decoding_at, before.decoded_at, before.detected_at) == (None, None, None)
+    split = await claimed(records)
+    assert await records.count_try(split)
+    begun = (await known(records)).decoding_at
+    assert begun is not None
+    assert await records.renew_split(split, 2, expected=9)
+    assert (await known(records)).expected_frames == 9
+    assert await records.end_split(split, facts(3))
+    decoded = (await known(records)).decoded_at
+    assert decoded is not None
+
+    assert await records.reopen_split("a", 1, [5])
+    again = await claimed(records)
+    assert await records.count_try(again)
+    assert await records.end_split(again, facts(3))
+    assert await records.advance("a", 1, "predictable")
+    after = await known(records)
+    assert (after.decoding_at, after.decoded_at) == (begun, decoded)
+    assert after.detected_at is not None
+    assert begun <= decoded <= after.detected_at
+
+    await records.accept(asked("a", "retry", attempt=2))
+    anew = await known(records)
+    assert (anew.decoding_at, anew.decoded_at, anew.detected_at) == (None, None, None)
+
+
+async def test_those_that_nobody_has_opened_wait_in_the_order_of_their_acceptance(
+    records: RunnerRecords,
+) -> None:
+    for video_id in ("a", "b", "c", "d"):
+        await records.accept(asked(video_id))
+    accepted = [(await known(records, each)).created_at for each in ("a", "b", "c", "d")]
+    assert await records.unopened() == sorted(accepted)
+    await records.count_try(await claimed(records, "a"))
+    await claimed(records, "b")
+    await records.withdraw(asked("c", "delete"), "deleted", None)
+    assert await records.unopened() == accepted[3:]

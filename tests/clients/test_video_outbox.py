@@ -2,33 +2,23 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 
-from app.clients.mongo import Documents, open_mongo
-from app.clients.video_outbox import Cursor, Video, VideoOutbox
+from app.clients.video_outbox import Cursor, Video
 from app.domain.failures import failure
 from app.domain.messages import Failure, Options
 from app.errors import Conflict
 from app.settings import Settings
-from tests.support.fakes import Clock, MemoryDocuments
+from tests.support.outboxes import LEASE, KeptOutbox, open_outbox
 
-LEASE = timedelta(seconds=60)
 SECOND = timedelta(seconds=1)
 MINUTES_15 = timedelta(minutes=15)
 
 
-@dataclass
-class Kept:
+class Kept(KeptOutbox):
     """An outbox, its collections and its clock."""
-
-    outbox: VideoOutbox
-    videos: Documents
-    commands: Documents
-    clock: Clock
 
     async def accept(self, video_id: str, *, is_owned: bool = True) -> Video:
         self.clock.pass_by(SECOND)
@@ -44,19 +34,9 @@ class Kept:
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.servers)])
 async def kept(request: pytest.FixtureRequest) -> AsyncIterator[Kept]:
-    clock = Clock()
-    if request.param == "fake":
-        videos, commands = MemoryDocuments(), MemoryDocuments()
-        outbox = VideoOutbox(videos=videos, commands=commands, lease=LEASE, now=clock)
-        yield Kept(outbox, videos, commands, clock)
-        return
-    settings: Settings = request.getfixturevalue("servers")
-    async with open_mongo(settings.mongo_uri) as mongo:
-        name = uuid4().hex
-        real = [mongo.collection("kadr_test", f"{name}-{part}") for part in ("videos", "commands")]
-        outbox = VideoOutbox(videos=real[0], commands=real[1], lease=LEASE, now=clock)
-        await outbox.prepare()
-        yield Kept(outbox, real[0], real[1], clock)
+    servers: Settings | None = request.getfixturevalue("servers") if request.param == "real" else None
+    async with open_outbox(servers) as opened:
+        yield Kept(**vars(opened))
 
 
 async def test_a_document_has_the_shape_that_the_design_gives_it(kept: Kept) -> None:
@@ -204,9 +184,9 @@ async def test_a_page_that_is_just_full_is_the_last_one(kept: Kept) -> None:
 async def test_an_outcome_is_set_once(kept: Kept) -> None:
     await kept.accept("a")
     none = Failure("not_a_video", "It is none.")
-    assert await kept.outbox.set_outcome("a", "failed", at=kept.clock.now, error=none)
-    assert not await kept.outbox.set_outcome("a", "failed", at=kept.clock.now)
-    assert not await kept.outbox.set_outcome("unknown", "ready", at=kept.clock.now)
+    assert await kept.outbox.set_outcome("a", "failed", attempt=1, at=kept.clock.now, error=none)
+    assert not await kept.outbox.set_outcome("a", "failed", attempt=1, at=kept.clock.now)
+    assert not await kept.outbox.set_outcome("unknown", "ready", attempt=1, at=kept.clock.now)
     video = await kept.outbox.get("a")
     assert video is not None
     assert (video.client_status, video.error, video.outcome_at) == ("failed", none, kept.clock.now)
@@ -214,9 +194,13 @@ async def test_an_outcome_is_set_once(kept: Kept) -> None:
 
 async def test_a_result_wins_over_a_failure_that_was_noted_before(kept: Kept) -> None:
     await kept.accept("a")
-    await kept.outbox.set_outcome("a", "failed", at=kept.clock.now, error=failure("worker_crashed"))
-    assert await kept.outbox.set_outcome("a", "ready", at=kept.clock.now)
-    assert not await kept.outbox.set_outcome("a", "failed", at=kept.clock.now, error=failure("no_frames"))
+    await kept.outbox.set_outcome(
+        "a", "failed", attempt=1, at=kept.clock.now, error=failure("worker_crashed")
+    )
+    assert await kept.outbox.set_outcome("a", "ready", attempt=1, at=kept.clock.now)
+    assert not await kept.outbox.set_outcome(
+        "a", "failed", attempt=1, at=kept.clock.now, error=failure("no_frames")
+    )
     video = await kept.outbox.get("a")
     assert video is not None
     assert (video.client_status, video.error) == ("ready", None)
@@ -227,7 +211,7 @@ async def test_sent_videos_without_an_outcome_are_listed_oldest_first(kept: Kept
         await kept.accept(name)
     await kept.send_all()
     await kept.accept("new")
-    await kept.outbox.set_outcome("b", "ready", at=kept.clock.now)
+    await kept.outbox.set_outcome("b", "ready", attempt=1, at=kept.clock.now)
     first = await kept.outbox.without_outcome(limit=2)
     assert [video.id for video in first] == ["a", "c"]
     rest = await kept.outbox.without_outcome(limit=2, after=(first[-1].created_at, first[-1].id))
@@ -271,7 +255,7 @@ async def test_a_redrive_is_claimed_by_one_worker(kept: Kept) -> None:
 async def test_a_video_with_an_outcome_is_never_due_again(kept: Kept) -> None:
     await kept.accept("a")
     await kept.send_all()
-    await kept.outbox.set_outcome("a", "ready", at=kept.clock.now)
+    await kept.outbox.set_outcome("a", "ready", attempt=1, at=kept.clock.now)
     kept.clock.pass_by(MINUTES_15)
     assert await kept.outbox.claims.take_overdue(MINUTES_15) == []
 
@@ -285,7 +269,7 @@ async def test_a_deleted_video_is_unknown_to_every_question(kept: Kept) -> None:
     assert await kept.outbox.get("a") is None
     assert [video.id for video in (await kept.outbox.newest(limit=10)).videos] == ["b"]
     assert await kept.outbox.total() == 1
-    assert not await kept.outbox.set_outcome("a", "ready", at=kept.clock.now)
+    assert not await kept.outbox.set_outcome("a", "ready", attempt=1, at=kept.clock.now)
     assert await kept.outbox.is_known("a")
 
 
@@ -380,7 +364,7 @@ async def test_what_has_ended_or_is_deleted_or_waits_is_not_asked_for_again(kept
     await kept.send_all()
     _, deleted, ended = await kept.outbox.without_outcome(limit=10)
     await kept.outbox.delete_one(deleted.id)
-    await kept.outbox.set_outcome(ended.id, "ready", at=kept.clock.now)
+    await kept.outbox.set_outcome(ended.id, "ready", attempt=ended.attempt, at=kept.clock.now)
     assert not await kept.outbox.ask_again(deleted)
     assert not await kept.outbox.ask_again(ended)
 
@@ -480,3 +464,50 @@ async def test_a_claim_that_is_freed_can_be_taken_at_once(kept: Kept) -> None:
     assert await kept.outbox.claims.take() == []
     await kept.outbox.claims.free([claimed.key, "unknown"])
     assert [each.key for each in await kept.outbox.claims.take()] == ["a"]
+
+
+async def test_an_owner_finds_its_own_videos_and_nobody_elses(kept: Kept) -> None:
+    for video_id, owner in (("a", "one"), ("b", "two"), ("c", "one"), ("d", None)):
+        kept.clock.pass_by(SECOND)
+        await kept.outbox.accept(
+            video_id=video_id, bucket="videos", object_name="x", input_owned=False, owner=owner
+        )
+    assert [video.id for video in (await kept.outbox.newest(limit=10, owner="one")).videos] == ["c", "a"]
+    assert await kept.outbox.total(owner="one") == 2
+    assert await kept.outbox.total() == 4
+    assert await kept.outbox.get("b", owner="one") is None
+    assert await kept.outbox.get("d", owner="one") is None
+    found = await kept.outbox.get("b", owner="two")
+    assert found is not None
+    assert found.owner == "two"
+    assert not await kept.outbox.delete_one("b", owner="one")
+    assert await kept.outbox.delete_one("b", owner="two")
+    without = await kept.videos.find_one({"_id": "d"})
+    assert without is not None
+    assert "owner" not in without
+
+
+async def test_a_page_of_an_owner_goes_on_within_its_videos(kept: Kept) -> None:
+    for number in range(6):
+        kept.clock.pass_by(SECOND)
+        owner = "one" if number % 2 else "two"
+        await kept.outbox.accept(
+            video_id=str(number), bucket="videos", object_name="x", input_owned=False, owner=owner
+        )
+    first = await kept.outbox.newest(limit=2, owner="one")
+    assert [video.id for video in first.videos] == ["5", "3"]
+    rest = await kept.outbox.newest(limit=2, after=first.next, owner="one")
+    assert ([video.id for video in rest.videos], rest.next) == (["1"], None)
+
+
+async def test_what_waits_of_an_owner_has_no_outcome_and_is_not_deleted(kept: Kept) -> None:
+    for video_id in ("a", "b", "c"):
+        await kept.outbox.accept(
+            video_id=video_id, bucket="videos", object_name="x", input_owned=False, owner="one"
+        )
+    await kept.accept("other")
+    assert await kept.outbox.unfinished_of("one", limit=10) == {"a", "b", "c"}
+    assert len(await kept.outbox.unfinished_of("one", limit=2)) == 2
+    await kept.outbox.set_outcome("a", "failed", attempt=1, at=kept.clock.now)
+    await kept.outbox.delete_one("b")
+    assert await kept.outbox.unfinished_of("one", limit=10) == {"c"}

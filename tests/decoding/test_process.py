@@ -17,12 +17,13 @@ import cv2
 import numpy as np
 import pytest
 import uvloop
+from msgspec.structs import replace
 
 from app.decoding import process
 from app.decoding.picture import encode_jpeg, preprocess, shrink
 from app.decoding.process import DecoderCrashed, DecodingPool, Split, open_decoding_pool
 from app.decoding.protocol import WINDOW, Job
-from app.domain.messages import Failure, FrameSampled, Options, VideoFacts, decode, encode
+from app.domain.messages import Failure, FrameSampled, Options, Preprocess, VideoFacts, decode, encode
 from app.settings import Settings
 from tests.support.clips import cut, grey, noise, write_clip, write_sound
 
@@ -111,6 +112,68 @@ async def test_a_picture_travels_as_it_was_prepared(pool: DecodingPool, tmp_path
         [(_, value, _)] = await collect(split)
     image = base64.b64decode(decode(value, FrameSampled).image)
     assert image == encode_jpeg(shrink(preprocess(frame), 640))
+
+
+async def test_a_picture_is_prepared_and_shrunk_as_it_is_asked_for(
+    pool: DecodingPool, tmp_path: Path
+) -> None:
+    wide = write_clip(tmp_path / "wide.mp4", frames=1, size=(1280, 320))
+    capture = cv2.VideoCapture(str(wide))
+    frame = np.asarray(capture.read()[1], np.uint8)
+    capture.release()
+    how = Preprocess(blur=5, alpha=0.8, beta=-10)
+    for options, expected in (
+        (Options(preprocess=False), shrink(frame, 640)),
+        (Options(preprocess=False, imgsz=1280), frame),
+        (Options(preprocess=how, imgsz=320), shrink(preprocess(frame, how), 320)),
+    ):
+        async with pool.decode(job(wide, options=options)) as split:
+            [(_, value, _)] = await collect(split)
+        task = decode(value, FrameSampled)
+        assert base64.b64decode(task.image) == encode_jpeg(expected)
+        assert (task.width, task.height, task.options) == (1280, 320, options)
+
+
+async def test_the_operators_size_counts_where_nobody_has_chosen_one(tmp_path: Path) -> None:
+    wide = write_clip(tmp_path / "wide.mp4", frames=1, size=(1280, 320))
+    async with open_decoding_pool(Settings(imgsz=2048)) as pool:
+        for options, width in ((Options(), 1280), (Options(imgsz=96), 96)):
+            async with pool.decode(job(wide, options=options)) as split:
+                [(_, value, _)] = await collect(split)
+            picture = cv2.imdecode(
+                np.frombuffer(base64.b64decode(decode(value, FrameSampled).image), np.uint8), cv2.IMREAD_COLOR
+            )
+            assert picture is not None
+            assert picture.shape[1] == width
+
+
+async def test_a_window_is_split_as_a_part_of_the_whole_and_taken_up_again(
+    pool: DecodingPool, tmp_path: Path
+) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", frames=100, b_frames=2, key_every=20)
+    whole = Options(vid_stride=2, classes=("cat", 3))
+    options = replace(whole, start=2.0, end=3.0)
+    async with pool.decode(job(clip, options=whole)) as split:
+        everything = await collect(split)
+    async with pool.decode(job(clip, options=options)) as split:
+        part = await collect(split)
+        assert split.expected == len(part) == 13
+    assert [(key, index) for key, _, index in part] == [(key, index) for key, _, index in everything[25:38]]
+    tasks, all_tasks = ([decode(value, FrameSampled) for _, value, _ in some] for some in (part, everything))
+    assert [replace(task, options=whole) for task in tasks] == all_tasks[25:38]
+    assert split.outcome == VideoFacts(160, 96, 25.0, 3.0, 75, 13, first_frame=50)
+    async with pool.decode(job(clip, options=options, start_index=9)) as split:
+        assert await collect(split) == part[9:]
+    async with pool.decode(job(clip, options=options, only=[58, 70])) as split:
+        assert await collect(split) == [part[4], part[10]]
+
+
+async def test_a_window_behind_the_video_is_a_failure(pool: DecodingPool, clip: Path) -> None:
+    async with pool.decode(job(clip, options=Options(start=10))) as split:
+        assert await collect(split) == []
+    assert isinstance(split.outcome, Failure)
+    assert split.outcome.code == "empty_window"
+    assert split.outcome.message.endswith("The video ends at 1.280 seconds.")
 
 
 async def test_splitting_goes_on_where_it_stopped(pool: DecodingPool, clip: Path) -> None:
@@ -269,6 +332,7 @@ async def test_an_error_in_the_readers_block_ends_the_child(pool: DecodingPool, 
     assert is_gone(split.pid)
 
 
+@pytest.mark.long
 async def test_thirty_videos_leave_nothing_open(pool: DecodingPool, clip: Path, large: Path) -> None:
     def open_files() -> int:
         return sum(1 for _ in Path("/proc/self/fd").iterdir())
@@ -350,7 +414,7 @@ async def test_the_child_knows_no_secret_and_is_confined(
         session = os.getsid(split.pid)
     assert names == {b"PATH", b"LANG", b"PYTHONPATH", b"PYTHONUNBUFFERED", b"OPENBLAS_NUM_THREADS"}
     assert "NoNewPrivs:\t1" in status
-    assert set(limits.values()) == {0, 32}
+    assert set(limits.values()) == {0, 16}
     assert 256 << 20 < memory < 1 << 30
     assert group == split.pid
     assert session == os.getsid(0), "else its niceness counts nowhere"

@@ -1,6 +1,7 @@
 """How far a child runs ahead of its parent, and what it hands over together."""
 
 import os
+import resource
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,21 +11,24 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from msgspec.structs import replace
 
 from app.decoding import splitting as splitting_module
-from app.decoding.protocol import HEADER, TAKEN, TAKEN_AT_ONCE, WINDOW, Job, Kind, Limits, Order, read_header
+from app.decoding.process import create_limits
+from app.decoding.protocol import HEADER, TAKEN, TAKEN_AT_ONCE, WINDOW, Job, Kind, Order, read_header
 from app.decoding.splitting import Splitter
 from app.domain.messages import Options, VideoFacts
+from app.settings import Settings
 from tests.support.clips import grey, write_clip
 
-LIMITS = Limits(pixels=1 << 20, frames=1000, seconds=100, memory=1 << 30, stall=60)
+LIMITS = replace(create_limits(Settings()), pixels=1 << 20, frames=1000, seconds=100)
 
 
 def frames_in(output: BytesIO) -> int:
     data, position, frames = output.getvalue(), 0, 0
     while position < len(data):
         kind, _, key, value = read_header(data[position : position + HEADER.size])
-        frames += kind is Kind.FRAME
+        frames += kind in (Kind.FRAME, Kind.HELD)
         position += HEADER.size + key + value
     return frames
 
@@ -49,14 +53,26 @@ class Output(BytesIO):
         self.handed_over.append(frames_in(self))
 
 
+@pytest.fixture(autouse=True)
+def processor_time() -> Iterator[None]:
+    """A splitter bounds the processor time of its process: here ours, and that of all we start later."""
+    before = resource.getrlimit(resource.RLIMIT_CPU)
+    yield
+    resource.setrlimit(resource.RLIMIT_CPU, before)
+
+
 @contextmanager
 def splitting(path: Path) -> Iterator[tuple[int, Output, Future[VideoFacts]]]:
     """Split a video in a thread; give where to say what was taken, and what was written."""
     reading, writing = os.pipe()
     output = Output()
     order = Order(Job("v", 1, str(path), Options(vid_stride=1)), 640, LIMITS)
-    with os.fdopen(reading, "rb") as taken, ThreadPoolExecutor(1) as threads:
-        split = threads.submit(Splitter(order, taken, output).split)
+    with (
+        path.open("rb", buffering=0) as video,
+        os.fdopen(reading, "rb") as taken,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        split = threads.submit(Splitter(order, video, taken, output).split)
         try:
             yield writing, output, split
         finally:

@@ -81,6 +81,41 @@ async def test_each_frame_is_looked_at_with_its_own_options(detector: Detector, 
     assert len(doubled.objects) > len(plain.objects)
 
 
+async def test_only_the_classes_asked_for_are_found(detector: Detector, task_of: TaskOf) -> None:
+    tasks = [
+        task_of(1, conf=0.25),
+        task_of(1, conf=0.25, classes=("square",)),
+        task_of(1, conf=0.25, classes=(1,)),
+    ]
+    every, named, numbered = await detector.detect(tasks)
+    assert named.objects == numbered.objects == [each for each in every.objects if each.class_ == "square"]
+    assert named.objects
+
+
+async def test_a_class_that_the_model_lacks_is_the_error_of_that_video_only(
+    detector: Detector, task_of: TaskOf
+) -> None:
+    plain, failed = await detector.detect([task_of(1), task_of(1, classes=("circle", "unicorn"))])
+    assert plain.objects
+    assert (failed.frame, failed.objects) == (1, [])
+    assert failed.error is not msgspec.UNSET
+    assert failed.error.code == "unknown_class"
+    assert "circle, square, triangle" in failed.error.message
+
+
+async def test_each_video_has_its_own_size_of_the_models_input(
+    detector: Detector, task_of: TaskOf, settings_for: SettingsFor, tiny_model: Path
+) -> None:
+    """As if the operator had set it, also beside others in one batch, and the smallest there is."""
+    sizes = [32, 64, 256, 320, 1280]
+    mixed = await detector.detect([task_of(1, imgsz=size) for size in sizes])
+    assert len({len(result.objects) for result in mixed}) > 2
+    for size, result in zip(sizes, mixed, strict=True):
+        settings = settings_for(tiny_model).model_copy(update={"imgsz": size})
+        async with open_detector(settings) as other:
+            assert await other.detect([task_of(1)]) == [result]
+
+
 async def test_a_bad_picture_is_the_error_of_its_frame_only(detector: Detector, task_of: TaskOf) -> None:
     bad = msgspec.structs.replace(task_of(5), image="bm8gcGljdHVyZQ==")
     good, failed, also_good = await detector.detect([task_of(0), bad, task_of(10)])

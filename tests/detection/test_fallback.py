@@ -1,22 +1,32 @@
 """Ultralytics' own predict gets whole batches, and is set up once."""
 
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from app.detection.fallback import TorchModel
-from app.domain.messages import Options
-from tests.detection.tiny_models import blobs
+from app.detection.frames import BatchDetector
+from app.detection.wanted import Wanted
+from tests.detection.tiny_models import TaskOf, blobs
+from tests.support.examples import MODEL
+
+
+def load(weights: Path, folder: Path) -> TorchModel:
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    return TorchModel(weights, digest, 320, data_dir=folder)
 
 
 @pytest.mark.filterwarnings("ignore")  # torch and Ultralytics are not ours to silence
 def test_pictures_of_one_shape_go_through_the_model_together(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = TorchModel(tiny_model, 320, data_dir=tmp_path)
+    model = load(tiny_model, tmp_path)
     pictures = [blobs(seed, 240, 320) for seed in range(5)]
-    alone = [model.detect_batch([picture], Options())[0] for picture in pictures]
+    alone = [model.detect_batch([picture], Wanted(0.25))[0] for picture in pictures]
     predictor = model._model.predictor
     forward = predictor.model.forward
     shapes: list[tuple[int, ...]] = []
@@ -26,11 +36,36 @@ def test_pictures_of_one_shape_go_through_the_model_together(
         return forward(batch, *more, **named)
 
     monkeypatch.setattr(predictor.model, "forward", watched)
-    together = model.detect_batch(pictures, Options(max_det=200))
+    together = model.detect_batch(pictures, Wanted(0.25, max_det=200))
     assert shapes == [(5, 3, 256, 320)]
     # Other options alone do not make it load the weights again.
     assert model._model.predictor is predictor
     assert [len(boxes.scores) for boxes in together] == [min(len(boxes.scores), 200) for boxes in alone]
+
+
+@pytest.mark.filterwarnings("ignore")
+async def test_frames_that_share_a_batch_are_asked_each_for_its_own(
+    tiny_model: Path, tmp_path: Path, task_of: TaskOf
+) -> None:
+    model = load(tiny_model, tmp_path)
+    tasks = [
+        task_of(1, conf=0.25),
+        task_of(1, conf=0.25, classes=("square",)),
+        task_of(1, conf=0.25, classes=("unicorn",)),
+        task_of(1, conf=0.25, imgsz=64),
+        task_of(2, conf=0.25, classes=(1,)),
+        task_of(1, conf=0.25, max_det=2),
+    ]
+    with ThreadPoolExecutor(2) as threads:
+        detector = BatchDetector(model, MODEL, threads, 320)
+        together = await detector.detect(tasks)
+        assert together == [(await detector.detect([task]))[0] for task in tasks]
+    every, squares, unknown, small, _, few = together
+    assert squares.objects == [each for each in every.objects if each.class_ == "square"]
+    assert unknown.error is not UNSET
+    assert unknown.error.code == "unknown_class"
+    assert len(small.objects) != len(every.objects)
+    assert few.objects == every.objects[:2]
 
 
 @pytest.mark.usefixtures("ultralytics_home")

@@ -2,14 +2,20 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from app.detection import graph
 from app.detection.boxes import candidates, suppress
 from app.detection.export import Export
 from app.detection.facts import GraphFacts
+from app.detection.pictures import read_picture
+from app.detection.wanted import Wanted
+from app.domain.messages import FrameSampled, Options
 from app.settings import Settings
 from benchmarks import parity
 from benchmarks.parity import Found, compare, of_document, overlap
@@ -27,7 +33,13 @@ SIZES = [(240, 320), (360, 640), (333, 217), (64, 320), (180, 180)]
 
 
 @pytest.mark.filterwarnings("ignore")  # torch and Ultralytics are not ours to silence
-@pytest.mark.parametrize("form", ["tiny_model", "two_headed_model", "segmentation_model"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "tiny_model",
+        *(pytest.param(form, marks=pytest.mark.long) for form in ("two_headed_model", "segmentation_model")),
+    ],
+)
 async def test_a_models_boxes_are_found_and_no_others(
     form: str, settings_for: SettingsFor, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
@@ -44,6 +56,83 @@ async def test_a_models_boxes_are_found_and_no_others(
     assert float(np.median(agreement.conf_differences)) < 0.0001
 
 
+CHOICES = [
+    Options(imgsz=320, classes=(0, 2), conf=0.3, iou=0.6, max_det=20),
+    Options(imgsz=256, conf=0.1, iou=0.2),
+    Options(imgsz=960, classes=(1,), max_det=3),
+    Options(imgsz=64, conf=0.05),
+]
+"""Sizes that shrink and enlarge, classes by their ids, and limits that bite."""
+
+
+def predicted(model: Any, task: FrameSampled) -> list[Found]:  # noqa: ANN401  # Ultralytics' own
+    """What Ultralytics' own predict finds when it is asked for the same."""
+    picture, asked = read_picture(task.image), task.options
+    found = model.predict(
+        picture,
+        conf=asked.conf,
+        iou=asked.iou,
+        max_det=asked.max_det,
+        classes=None if asked.classes is None else list(asked.classes),
+        imgsz=asked.imgsz,
+        rect=True,
+        device="cpu",
+        save=False,
+        verbose=False,
+    )[0].boxes
+    gain = np.array([task.width / picture.shape[1], task.height / picture.shape[0]] * 2)
+    corners = np.rint(found.xyxy.numpy() * gain).astype(int).tolist()
+    return [
+        Found(model.names[int(index)], (box[0], box[1], box[2], box[3]), conf)
+        for index, box, conf in zip(found.cls.tolist(), corners, found.conf.tolist(), strict=True)
+    ]
+
+
+async def assert_agrees(tasks: list[FrameSampled], weights: Path, settings: Settings, *, boxes: int) -> None:
+    from ultralytics import YOLO  # noqa: PLC0415  # reads its environment
+
+    numbered = [replace(task, frame=number) for number, task in enumerate(tasks)]
+    model = YOLO(str(weights))
+    expected = {task.frame: predicted(model, task) for task in numbered}
+    answer = await parity.ours(numbered, settings)
+    agreement = compare(answer, expected)
+    assert agreement.pairs > boxes
+    assert agreement.lost + agreement.extra <= 0.02 * agreement.pairs
+    assert agreement.equal >= 0.98 * agreement.pairs
+    assert all(len(answer[frame]) <= numbered[frame].options.max_det for frame in answer)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("form", ["tiny_model", "two_headed_model"])
+async def test_what_is_asked_for_is_what_ultralytics_gives_when_it_is_asked_for_it(
+    form: str, settings_for: SettingsFor, request: pytest.FixtureRequest
+) -> None:
+    weights = request.getfixturevalue(form)
+    plain = [parity.task_of(0, blobs(number, *size)) for number, size in enumerate(SIZES)]
+    tasks = [replace(task, options=options) for options in CHOICES for task in plain]
+    await assert_agrees(tasks, weights, settings_for(weights), boxes=200)
+
+
+@pytest.mark.data
+@pytest.mark.usefixtures("ultralytics_home")
+@needs_videos
+@pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("ignore")
+async def test_on_real_pictures_what_is_asked_for_is_what_ultralytics_gives(tmp_path: Path) -> None:
+    weights = tmp_path / "yolov8n.pt"
+    weights.write_bytes((DATA / "weights" / weights.name).read_bytes())
+    pictures = sorted((DATA / "coco128" / "images").rglob("*.jpg"))[:12]
+    plain = [parity.task_of(0, np.asarray(cv2.imread(str(path)), np.uint8)) for path in pictures]
+    choices = [
+        Options(imgsz=320, classes=(0, 2, 7, 16), conf=0.2, iou=0.5, max_det=5),
+        Options(imgsz=320, conf=0.3),
+        Options(imgsz=480, classes=(0,), conf=0.1),
+    ]
+    tasks = [replace(task, options=options) for options in choices for task in plain]
+    await assert_agrees(tasks, weights, Settings(model=str(weights), data_dir=tmp_path), boxes=40)
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.usefixtures("ultralytics_home")
 @pytest.mark.parametrize("seed", range(20))
@@ -55,10 +144,15 @@ def test_suppression_is_ultralytics_own_even_among_equal_scores(seed: int) -> No
     output = np.concatenate(
         [random.uniform(0, 320, (2, 600)), random.uniform(5, 150, (2, 600)), random.random((3, 600)).round(2)]
     ).astype(np.float32)
-    (expected,) = non_max_suppression(torch.from_numpy(output)[None].clone(), 0.25, 0.45, nc=3)
-    found = suppress(candidates(output, 0.25), iou=0.45, max_det=300)
-    ours = np.column_stack([found.corners, found.scores, found.classes])
-    assert set(map(tuple, ours.tolist())) == set(map(tuple, expected.tolist()))
+    for classes, max_det in ((None, 300), ((0, 2), 300), ((1,), 12), ((), 300)):
+        given = torch.from_numpy(output)[None].clone()
+        chosen = None if classes is None else list(classes)
+        (expected,) = non_max_suppression(given, 0.25, 0.45, classes=chosen, max_det=max_det, nc=3)
+        found = suppress(candidates(output, 0.25, classes), iou=0.45, max_det=max_det)
+        ours = np.column_stack([found.corners, found.scores, found.classes])
+        assert len(ours) == len(expected) <= max_det
+        if classes is None or len(classes) > 1:  # which of equal ones are among the last is anybody's
+            assert set(map(tuple, ours.tolist())) == set(map(tuple, expected.tolist()))
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -76,7 +170,7 @@ def test_an_end_to_end_graph_answers_as_the_models_own_end_to_end_head(
     for seed, size in enumerate(SIZES):
         picture = blobs(seed, *size)
         expected = reference.predict(picture, imgsz=320, conf=0.25, nms=False, device="cpu")[0].boxes
-        found = model.detect_one(picture, conf=0.25)
+        found = model.detect_one(picture, Wanted(0.25))
         assert len(found.scores) == len(expected) > 10
         assert np.allclose(found.scores, expected.conf.numpy(), atol=0.001)
         assert np.mean(np.abs(found.corners - expected.xyxy.numpy()).max(axis=1) < 0.5) > 0.97
@@ -88,7 +182,12 @@ def test_an_end_to_end_graph_answers_as_the_models_own_end_to_end_head(
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    "name", ["vtest_480x360_h264.mp4", "intel_car-detection.mp4", "udacity_solidWhiteRight.mp4"]
+    "name",
+    [
+        pytest.param("vtest_480x360_h264.mp4", marks=pytest.mark.long),
+        pytest.param("intel_car-detection.mp4", marks=pytest.mark.long),
+        "udacity_solidWhiteRight.mp4",
+    ],
 )
 async def test_on_real_videos_nearly_all_confident_boxes_have_their_partner(
     name: str, tmp_path: Path

@@ -14,9 +14,11 @@ from app.detection.boxes import Boxes
 from app.detection.detector import open_detector
 from app.detection.export import Export, load_export
 from app.detection.graph import Floats, GraphModel, Graphs, knows_bf16
+from app.detection.wanted import Wanted
 from app.detection.weights import find_weights
+from app.domain.precision import Precision
 from app.errors import EXIT_MISCONFIGURED, Misconfigured
-from app.settings import Precision, Settings
+from app.settings import Settings
 from tests.detection.tiny_models import TaskOf, blobs
 
 SettingsFor = Callable[[Path], Settings]
@@ -68,7 +70,7 @@ async def test_in_bf16_nearly_the_same_is_found(tiny_model: Path, settings_for: 
     export = await exported(tiny_model, settings_for)
     exact, rounded = GraphModel(export, 320), GraphModel(export, 320, "bf16")
     found: list[tuple[Boxes, Boxes]] = [
-        (exact.detect_one(picture, conf=0.25), rounded.detect_one(picture, conf=0.25))
+        (exact.detect_one(picture, Wanted(0.25)), rounded.detect_one(picture, Wanted(0.25)))
         for picture in (blobs(seed, 240, 320) for seed in range(8))
     ]
     assert any(one.scores.tolist() != other.scores.tolist() for one, other in found)

@@ -20,6 +20,8 @@ from app.errors import EXIT_MISCONFIGURED, Misconfigured
 from app.settings import Settings
 from tests.detection.tiny_models import TaskOf, blobs
 
+pytestmark = pytest.mark.long
+
 SettingsFor = Callable[[Path], Settings]
 
 COMMAND = "kadr model export --precision int8 --calibrate FOLDER"

@@ -1,6 +1,7 @@
 """Every fault there is."""
 
 from tests.faults import (
+    cancel_faults,
     child_faults,
     client_faults,
     commit_faults,
@@ -19,6 +20,7 @@ CATALOG: tuple[Fault, ...] = (
     *child_faults.FAULTS,
     *disk_faults.FAULTS,
     *client_faults.FAULTS,
+    *cancel_faults.FAULTS,
     *kafka_loss_faults.FAULTS,
     *message_faults.FAULTS,
 )

@@ -15,6 +15,7 @@ from typing import Final
 from tests.faults.fault import Fault, Field
 from tests.faults.process_faults import wait_for_pid
 from tests.faults.upload import upload
+from tests.support.children import decoding, padded
 
 LOOK_EVERY: Final = 0.005
 """Seconds: a short clip is decoded in a fraction of one."""
@@ -59,10 +60,7 @@ def harm_always(how: str, at: Field, _random: Random) -> None:
     before = _deaths(at)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "harmed.mp4"
-        data = at.clips["long"].read_bytes()
-        box = (8 + PADDING).to_bytes(4, "big") + b"free" + bytes(PADDING)  # MP4 has a word for nothing
-        path.write_bytes(data + box)
-        size = path.stat().st_size
+        size = padded(at.clips["long"], path, PADDING)
         video_id = upload(at.pipeline.settings.api_url, path)
     at.acknowledged[video_id] = "long"
     at.excused[video_id] = {"decoder_crashed", "decoder_memory"}
@@ -97,22 +95,7 @@ def _wait_for_busy(at: Field, spared: Container[int]) -> int:
 def _busy(at: Field, size: int | None = None) -> Iterator[int]:
     """Yield the children that have a video open, of so many bytes if that is said."""
     runner = wait_for_pid(at, "runner") if size is None else at.pipeline.stack.pid_of("runner")
-    work = str(at.pipeline.stack.folder.root / "work")
-    for pid in _children_of(runner):
-        with suppress(OSError):  # it is gone
-            if b"app.decoding.child" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                opened = Path(f"/proc/{pid}/fd").iterdir()
-                files = [each for each in opened if str(each.readlink()).startswith(work)]
-                if any(size in (None, each.stat().st_size) for each in files):
-                    yield pid
-
-
-def _children_of(pid: int) -> list[int]:
-    found: list[int] = []
-    with suppress(OSError):
-        for thread in Path(f"/proc/{pid}/task").iterdir():
-            found += map(int, (thread / "children").read_text().split())
-    return found
+    yield from decoding([runner], at.pipeline.stack.folder.root / "work", size)
 
 
 def _is_gone(pid: int) -> bool:

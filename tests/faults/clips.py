@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Final
 
-import av
-
 from models.shapes import write_clip
-from tests.support.clips import count_frames, cut
+from tests.support.clips import count_frames, cut, remux
 
 SIZE: Final = (512, 288)
 
@@ -28,21 +26,12 @@ def draw_clips(folder: Path, *, is_quick: bool) -> dict[str, Path]:
     clips[CORRUPT] = folder / f"{CORRUPT}.mp4"
     clips[CORRUPT].write_bytes(b"This was never a video.\n" * 400)
     if not is_quick:
-        clips[TRUNCATED] = cut(_as_matroska(clips["short-4"], folder / f"{TRUNCATED}.mp4"), 0.6)
+        # A Matroska file can be read as far as it goes, an MP4 file only when it is whole.
+        whole = remux(clips["short-4"], folder / f"{TRUNCATED}.mp4", form="matroska")
+        clips[TRUNCATED] = cut(whole, 0.6)
     return clips
 
 
 def sampled_of(path: Path, stride: int = 5) -> int:
     """Return how many frames of an undamaged clip are sampled, counted the plainest way."""
     return -(-count_frames(path) // stride)
-
-
-def _as_matroska(source: Path, target: Path) -> Path:
-    """Pack a clip anew: a Matroska file can be read as far as it goes, an MP4 file only when it is whole."""
-    with av.open(str(source)) as found, av.open(str(target), "w", format="matroska") as packed:
-        stream = packed.add_stream_from_template(found.streams.video[0])
-        for packet in found.demux(video=0):
-            if packet.dts is not None:  # the last one only says that there are no more
-                packet.stream = stream
-                packed.mux(packet)
-    return target

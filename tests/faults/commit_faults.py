@@ -7,6 +7,7 @@ from typing import Final
 
 import httpx
 
+from tests.faults.cancel_faults import cancel_one, retry_video
 from tests.faults.clips import CORRUPT
 from tests.faults.fault import Fault, Field
 
@@ -40,6 +41,12 @@ FAILING: Final = ("split.failed", "failure.stored")
 
 DELETING: Final = ("deletion.asked", "deletion.objects_gone")
 """Passed only when videos are deleted."""
+
+CANCELLING: Final = ("cancel.marked", "cancel.confirmed", "splitter.cancelled", "failure.result_gone")
+"""Passed only when videos are cancelled."""
+
+RETRYING: Final = ("retry.marked",)
+"""Passed only when they are tried again."""
 
 HIT_WITHIN: Final = 5.0
 """Seconds until one more video is submitted, because those of the step have passed a failpoint already."""
@@ -80,6 +87,24 @@ def delete_all(at: Field) -> None:
     at.pipeline.wait_until(is_done, seconds=60, otherwise=lambda: "the cleanup was never acknowledged")
 
 
+def die_cancelling(place: str, at: Field, random: Random) -> None:
+    """Let whoever cancels a video die in between; the client asks again until it has an answer."""
+    at.arm(place)
+    for _ in range(TRIES):
+        cancel_one(at, random)
+        if _is_hit(at, place):
+            return
+    raise RuntimeError(f"nothing came to {place}")
+
+
+def die_retrying(place: str, at: Field, random: Random) -> None:
+    """Let whoever tries a video again die in between; the client asks again until it has an answer."""
+    video_id = cancel_one(at, random)
+    at.arm(place)
+    retry_video(at, video_id)
+    assert _is_hit(at, place), f"nothing came to {place}"
+
+
 def _is_hit(at: Field, place: str) -> bool:
     deadline = time.monotonic() + HIT_WITHIN
     while not at.hits(place):
@@ -92,4 +117,6 @@ def _is_hit(at: Field, place: str) -> bool:
 FAULTS: tuple[Fault, ...] = (
     *(Fault("commit", place, partial(die_at, place)) for place in PLACES),
     *(Fault("commit", place, partial(die_deleting, place)) for place in DELETING),
+    *(Fault("commit", place, partial(die_cancelling, place)) for place in CANCELLING),
+    *(Fault("commit", place, partial(die_retrying, place)) for place in RETRYING),
 )

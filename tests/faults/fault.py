@@ -27,6 +27,7 @@ class Field:
         acknowledged: the id of each accepted upload of this round, with the name of its clip.
         acknowledged_at: when each of them was, in seconds of the monotonic clock.
         deleted: ids that the fault has deleted: from then on nothing of them may be left.
+        cancelled: ids that the fault has cancelled and left so: they end like that, and in no other way.
         cleared_at: when everything was deleted, if it was; an upload under way then may be gone too.
         poison: keys of the messages that the fault put there to be set aside.
         excused: ids of videos that may end as failed, with the codes that are allowed then.
@@ -39,6 +40,7 @@ class Field:
     acknowledged: dict[str, str] = field(default_factory=dict)
     acknowledged_at: dict[str, float] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
+    cancelled: set[str] = field(default_factory=set)
     cleared_at: float | None = None
     poison: set[bytes] = field(default_factory=set)
     excused: dict[str, set[str]] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from api.sweeps import Sweeps
 from app.clients.mongo import open_mongo
 from app.clients.storage import open_storage
 from app.clients.video_outbox import video_outbox
+from app.clients.webhook_deliveries import webhook_deliveries
 from app.domain.documents import detection_object, failed_object
 from app.errors import KadrError
 from app.rejected import PREFIX as REJECTED_PREFIX
@@ -91,6 +92,9 @@ def judge(at: Field, video_id: str, end: dict[str, Any], expected: dict[str, Any
     """Compare how a video ended with the undisturbed run."""
     wanted = expected.get("prediction", [])
     code = end.get("error", {}).get("code")
+    if video_id in at.cancelled:
+        said = [] if code == "cancelled" else [f"it was cancelled and ended as {end['status']} {code or ''}"]
+        return Difference(0, 0, said)
     if end["status"] == "failed" and code in at.excused.get(video_id, ()):
         return Difference()
     if end["status"] == "unknown" and at.may_be_cleared(video_id):
@@ -188,7 +192,13 @@ async def _objects(kadr: Kadr) -> list[str]:
     bucket = settings.buckets[0]
     async with open_storage(settings) as storage, open_mongo(settings.mongo_uri) as mongo:
         outbox = video_outbox(mongo, settings)
-        sweeps = Sweeps(storage, outbox, buckets=settings.buckets, now=lambda: datetime.now(UTC) + LATER)
+        sweeps = Sweeps(
+            storage,
+            outbox,
+            buckets=settings.buckets,
+            deliveries=webhook_deliveries(mongo),
+            now=lambda: datetime.now(UTC) + LATER,
+        )
         await sweeps.remove_orphans()
         found = {item.name async for item in storage.names(bucket, "")}
         sentences = [

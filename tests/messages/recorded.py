@@ -11,7 +11,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from app.clients.runner_records import Record
 from app.domain.messages import (
     Detection,
     Failure,
@@ -27,6 +26,7 @@ from app.domain.messages import (
     VideoEnded,
     VideoFacts,
 )
+from app.domain.records import Record
 from tables.videos import Head
 
 FOLDER: Final = Path(__file__).parents[1] / "data" / "wire" / "v0.1"

@@ -9,6 +9,7 @@ import pytest
 from app.clients.video_records import to_claimed, to_video
 from app.domain.documents import failed_document, ready_document
 from app.domain.messages import FrameResult, Message, ModelFacts, VideoFacts, decode, encode
+from app.domain.options import listed
 from app.streaming.durable_table import on_behalf_of
 from app.topics import STREAMS, VIDEO_RESULTS
 from app.worker import Worker
@@ -74,7 +75,7 @@ async def test_a_recorded_result_has_the_parts_of_todays() -> None:
     async def pieces() -> Any:  # noqa: ANN401  # an iterator
         yield rows
 
-    document = ready_document(VIDEO_ID, video=VIDEO, model=MODEL, rows=pieces())
+    document = ready_document(VIDEO_ID, video=VIDEO, model=MODEL, options=listed(OPTIONS), rows=pieces())
     today = msgspec.json.decode(b"".join([piece async for piece in document]))
     recorded = msgspec.json.decode(read("detection"))
     assert _missing(recorded, today) == []

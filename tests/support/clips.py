@@ -2,7 +2,8 @@
 
 import os
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,6 +20,9 @@ Picture: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 TICK = Fraction(1, 1000)
 """Seconds per unit of the clips' timestamps."""
 
+PIXELS = {"mjpeg": "yuvj420p", "gif": "rgb8", "prores_ks": "yuv422p10le"}
+"""Formats of pixels that encoders insist on."""
+
 MATRICES = {
     90: (0, 1, 0, -1, 0, 0, 0, 0, 1 << 14),
     180: (-1, 0, 0, 0, -1, 0, 0, 0, 1 << 14),
@@ -34,6 +38,23 @@ def data_folder() -> Path | None:
     return folder if folder.is_dir() else None
 
 
+def remux(
+    source: Path, target: Path, *, form: str | None = None, options: dict[str, str] | None = None
+) -> Path:
+    """Pack the pictures of a file anew: into the container that the target's name says, or `form`."""
+    with av.open(str(source)) as found, av.open(str(target), "w", format=form, options=options) as packed:
+        stream = packed.add_stream_from_template(found.streams.video[0])
+        for packet in found.demux(video=0):
+            if packet.dts is not None:  # the last one only says that there are no more
+                packet.stream = stream
+                packed.mux(packet)
+    return target
+
+
+LARGE_FILE = 1 << 20
+"""Bytes: larger videos are for tests that take long."""
+
+
 def real_videos(*folders: str) -> list[Any]:
     """Return one test parameter per real video; a single skipped one where there are none."""
     data = data_folder()
@@ -41,7 +62,12 @@ def real_videos(*folders: str) -> list[Any]:
         skipped = pytest.mark.skip(reason="no folder of real videos; set KADR_TEST_DATA")
         return [pytest.param(Path(), id="no-data", marks=[pytest.mark.data, skipped])]
     files = (path for folder in folders for path in sorted((data / folder).iterdir()))
-    return [pytest.param(path, id=path.name, marks=pytest.mark.data) for path in files]
+    return [pytest.param(path, id=path.name, marks=_marks(path)) for path in files]
+
+
+def _marks(path: Path) -> list[pytest.MarkDecorator]:
+    is_long = path.stat().st_size > LARGE_FILE
+    return [pytest.mark.data, pytest.mark.long] if is_long else [pytest.mark.data]
 
 
 def paint(number: int, width: int, height: int) -> Picture:
@@ -71,6 +97,7 @@ def write_clip(
     rate: int = 25,
     codec: str = "libx264",
     b_frames: int = 0,
+    key_every: int | None = None,
     times: Iterable[int] | None = None,
     picture: Callable[[int, int, int], Picture] = paint,
 ) -> Path:
@@ -83,12 +110,15 @@ def write_clip(
         rate: frames per second.
         codec: an encoder of FFmpeg.
         b_frames: consecutive pictures that no other refers to.
+        key_every: frames from one IDR picture to the next; None leaves it to the encoder.
         times: milliseconds of each frame, for a variable rate.
         picture: paints a frame, given its number, width and height.
     """
     tick = Fraction(1, rate) if times is None else TICK
-    with av.open(str(path), "w") as container:
+    with _own_priority(), av.open(str(path), "w") as container:
         stream = _add_stream(container, codec, size=size, rate=rate, b_frames=b_frames)
+        if key_every is not None:
+            stream.options |= {"g": str(key_every), "sc_threshold": "0"}
         stream.codec_context.time_base = tick
         for number, pts in enumerate(range(frames) if times is None else times):
             frame = av.VideoFrame.from_ndarray(picture(number, *size), format="bgr24")
@@ -96,6 +126,19 @@ def write_clip(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+@contextmanager
+def _own_priority() -> Iterator[None]:
+    """Keep the thread's place in the queue for the processor, and that of all processes that it starts later.
+
+    libsvtav1 makes whoever uses it a real-time thread, where it may: as root.
+    """
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
 
 
 def write_sound(path: Path) -> Path:
@@ -106,6 +149,27 @@ def write_sound(path: Path) -> Path:
         frame.sample_rate = 8000
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    return path
+
+
+def write_with_sound(path: Path, *, frames: int = 32) -> Path:
+    """Write a clip with sound, both in packets whose lengths the container tells where it can."""
+    with av.open(str(path), "w") as container:
+        pictures = _add_stream(container, "libx264", size=(160, 96), rate=25, b_frames=0)
+        sound = container.add_stream("aac", rate=48000)
+        silence = np.zeros((1, 1024), np.float32)
+        played = 0
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(paint(number, 160, 96), format="bgr24")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(pictures.encode(frame))
+            while played * 25 < (number + 1) * 48000:
+                heard = av.AudioFrame.from_ndarray(silence, format="fltp", layout="mono")
+                heard.sample_rate, heard.pts, heard.time_base = 48000, played, Fraction(1, 48000)
+                container.mux(sound.encode(heard))
+                played += 1024
+        container.mux(pictures.encode(None))
+        container.mux(sound.encode(None))
     return path
 
 
@@ -163,7 +227,7 @@ def _add_stream(
 ) -> AvStream:
     stream = container.add_stream(codec, rate=rate)
     stream.width, stream.height = size
-    stream.pix_fmt = "yuv420p"
+    stream.pix_fmt = PIXELS.get(codec, "yuv420p")
     if codec == "libx264":
         # Exactly as many as asked for, and none that refers to another: the encoder decides nothing.
         stream.options = {"bf": str(b_frames), "b_strategy": "0", "x264-params": "b-pyramid=none:threads=1"}

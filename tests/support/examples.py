@@ -1,5 +1,7 @@
 """One builder per message; a test names only the fields that matter to it."""
 
+from msgspec import UNSET
+
 from app.domain.messages import (
     Detection,
     Failure,
@@ -19,10 +21,11 @@ MODEL = ModelFacts("demo.pt", "5e884898", "openvino", demo=True)
 CAT = Detection(class_="cat", box=(10, 20, 110, 220), conf=0.8765)
 
 
-def facts(sampled: int = 3, *, vid_stride: int = 5) -> VideoFacts:
-    """A video with so many sampled frames."""
-    frames = max(0, (sampled - 1) * vid_stride + 1)
-    return VideoFacts(512, 288, 25.0, frames / 25, frames, sampled)
+def facts(sampled: int = 3, *, vid_stride: int = 5, first: int = 0) -> VideoFacts:
+    """A video with so many sampled frames, the first of which has this index."""
+    frames = max(0, (first + sampled - 1) * vid_stride + 1)
+    begins = first * vid_stride or UNSET
+    return VideoFacts(512, 288, 25.0, frames / 25, frames, sampled, first_frame=begins)
 
 
 def asked(video_id: str = "a", kind: str = "submitted", **changes: object) -> VideoAsked:

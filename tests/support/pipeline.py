@@ -5,23 +5,28 @@ import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import httpx
 import pymongo
+from aiokafka import AIOKafkaProducer
 
 from app.clients.broker import open_broker
 from app.local.ports import free_ports
 from app.local.processes import ROLES, create_worker
 from app.local.stack import LocalStack
 from app.settings import Settings
+from tests.support.processes import end_process
 
 DONE_SECONDS = 120.0
 """How long a short clip may take on a machine that does other things as well."""
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,16 @@ class Pipeline:
         """Return what runner_db holds of a video."""
         return self.mongo["runner_db"]["runner_predictions"].find_one({"_id": video_id})
 
+    def publish(self, topic: str, key: bytes, value: bytes) -> None:
+        """Write a message, whatever is in it, as an outside program could."""
+
+        async def send() -> None:
+            servers = self.settings.kafka_bootstrap_servers
+            async with AIOKafkaProducer(bootstrap_servers=servers, max_request_size=5 << 20) as producer:
+                await producer.send_and_wait(topic, value=value, key=key)
+
+        asyncio.run(send())
+
     def has_no_members(self, role: str) -> bool:
         """Return whether the broker has expelled every worker of a role."""
 
@@ -110,27 +125,60 @@ class Pipeline:
             yield process
 
     @contextlib.contextmanager
-    def second_workers(self) -> Iterator[None]:
-        """Run a second worker of each role, ready, until the block ends; then stop it in an orderly way."""
+    def changed_worker(self, role: str, given: Mapping[str, str]) -> Iterator[None]:
+        """Run the worker of a role with other settings, in its own place, until the block ends."""
+        self.stack.stop_program(role)
+        port = getattr(self.stack.ports, role)
+        with self._start_worker(role, f"{role}-changed", port=port, given=given):
+            self.wait_until(partial(_is_ready, port), otherwise=lambda: f"{role} is not ready")
+            yield
+        self.stack.start_program(role)
+
+    @contextlib.contextmanager
+    def second_workers(
+        self,
+        roles: Sequence[str] = ROLES,
+        *,
+        name: str = "2",
+        module: str = "",
+        variables: Mapping[str, str] = NOTHING,
+    ) -> Iterator[None]:
+        """Run a second worker of each role, ready, until the block ends; then stop it in an orderly way.
+
+        Args:
+            roles: which.
+            name: what makes their names differ from those of the first ones.
+            module: with the Faust app of them all, which `NEWER_ROLE` tells the role; its own when not said.
+            variables: of their environment.
+        """
         with contextlib.ExitStack() as opened:
-            started = [opened.enter_context(self._start_worker(role, f"{role}-2")) for role in ROLES]
+            started = [
+                opened.enter_context(
+                    self._start_worker(
+                        role, f"{role}-{name}", module=module, given={"NEWER_ROLE": role, **variables}
+                    )
+                )
+                for role in roles
+            ]
             for _, port in started:
                 self.wait_until(partial(_is_ready, port), seconds=120)
             yield
 
     @contextlib.contextmanager
-    def _start_worker(self, role: str, name: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-        """Start a worker with a port and a log of its own; yield it with its port."""
-        environment = os.environ | self.stack.given | self.stack.environment()
+    def _start_worker(
+        self, role: str, name: str, *, port: int = 0, module: str = "", given: Mapping[str, str] = NOTHING
+    ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+        """Start a worker with a port, unless one is named, and a log of its own; yield it with its port."""
+        environment = {**os.environ, **self.stack.given, **self.stack.environment(), **given}
         with free_ports() as ports:
-            port = getattr(ports, role)
-            worker = create_worker(self.stack.folder, role, port=port, name=name)
+            port = port or getattr(ports, role)
+            worker = create_worker(self.stack.folder, role, port=port, name=name, module=module)
             with self.stack.folder.log(name).open("ab") as log:
                 process = subprocess.Popen(worker.command, env=environment, stdout=log, stderr=log)
             try:
                 yield process, port
             finally:
-                _end(process)
+                end_process(process)
 
     def page(self, role: str, path: str) -> Any:  # noqa: ANN401 - JSON
         """Return the JSON of a worker's page."""
@@ -144,12 +192,3 @@ def _is_ready(port: int) -> bool:
     except httpx.HTTPError:
         return False
     return answer.status_code == httpx.codes.OK
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    try:
-        process.wait(30)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -4,7 +4,7 @@ import contextlib
 import http.client
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -21,19 +21,27 @@ def request(size: int) -> bytes:
     """Return the head of a request that uploads a file of so many bytes, up to the file's first byte."""
     lines = (
         "POST /api/upload_video HTTP/1.1",
-        "Host: kadr",
+        "Host: localhost",
         "Content-Type: multipart/form-data; boundary=bb",
         f"Content-Length: {len(HEAD) + size + len(TAIL)}",
     )
     return "\r\n".join((*lines, "", "")).encode() + HEAD
 
 
+def submission(size: int, *more: str) -> bytes:
+    """Return the head of a request whose body is a file of so many bytes, with more lines."""
+    lines = ("POST /api/v1/videos HTTP/1.1", "Host: localhost", "Content-Type: video/mp4", *more)
+    return "\r\n".join((*lines, f"Content-Length: {size}", "", "")).encode()
+
+
 @contextlib.contextmanager
-def begun_upload(url: str, size: int, *, sent: int) -> Iterator[socket.socket]:
+def begun_upload(
+    url: str, size: int, *, sent: int, head_of: Callable[[int], bytes] = request
+) -> Iterator[socket.socket]:
     """Announce a file of `size` zeros and send the first `sent` bytes; then it is the test's."""
     where = urlsplit(url)
     with socket.create_connection((where.hostname, where.port), timeout=PATIENCE) as connection:
-        head = request(size)
+        head = head_of(size)
         connection.sendall(head[:sent])
         left = sent - len(head)
         while left > 0:

@@ -14,7 +14,8 @@ from app.clients.runner_records import RunnerRecords
 from app.clients.storage import Storage
 from app.settings import Settings
 from app.work_folder import WorkFolder
-from tests.support.fakes import MemoryDocuments, MemoryS3
+from tests.support.memory_mongo import MemoryDocuments
+from tests.support.memory_s3 import MemoryS3
 
 
 class MemoryTable(dict[bytes, bytes]):

@@ -10,6 +10,7 @@ from app.local.stack import LocalStack
 from app.settings import Settings
 from tests.support.pipeline import Pipeline
 from tests.support.stack import own_environment
+from tests.support.trace_collector import TraceCollector, trace_collector
 
 READY_SECONDS = 180.0
 """Five processes on two busy cores; the model is exported on the first start."""
@@ -23,12 +24,24 @@ QUICK = {
 """Shorter clocks than an operator would set, so that a test sees the watchdogs at work."""
 
 
+TOLD: dict[str, str] = {"LOG_FORMAT": "json", "OTEL_BSP_SCHEDULE_DELAY": "200"}
+"""Logs and traces for programs: these tests are some. Spans wait for 0.2 s, and not for five."""
+
+
 @pytest.fixture(scope="session")
-def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+def collector() -> Iterator[TraceCollector]:
+    """Where the traces of the pipeline go."""
+    with trace_collector() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory: pytest.TempPathFactory, collector: TraceCollector) -> Iterator[Pipeline]:
     """Kadr with its demo model, ready for videos."""
     root: Path = tmp_path_factory.mktemp("kadr", numbered=True)
+    environment = own_environment() | QUICK | TOLD | {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
     with free_ports() as ports:
-        stack = LocalStack.from_environment(own_environment() | QUICK, data_dir=root / "data", ports=ports)
+        stack = LocalStack.from_environment(environment, data_dir=root / "data", ports=ports)
         with stack:
             stack.wait_ready(READY_SECONDS)
             settings = Settings.model_validate(

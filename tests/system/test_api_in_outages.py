@@ -19,6 +19,7 @@ from api.sweeps import Sweeps
 from app.clients.mongo import open_mongo
 from app.clients.storage import PART, open_storage
 from app.clients.video_outbox import video_outbox
+from app.clients.webhook_deliveries import webhook_deliveries
 from app.domain.documents import INPUT_PREFIX
 from models.shapes import write_clip
 from tests.support.pipeline import Pipeline
@@ -180,7 +181,14 @@ def sweep_a_day_later(pipeline: Pipeline) -> None:
         async with open_storage(settings) as storage, open_mongo(settings.mongo_uri) as mongo:
             outbox = video_outbox(mongo, settings)
             tomorrow = datetime.now(UTC) + timedelta(hours=25)
-            await Sweeps(storage, outbox, buckets=settings.buckets, now=lambda: tomorrow).remove_orphans()
+            sweeps = Sweeps(
+                storage,
+                outbox,
+                buckets=settings.buckets,
+                deliveries=webhook_deliveries(mongo),
+                now=lambda: tomorrow,
+            )
+            await sweeps.remove_orphans()
 
     asyncio.run(sweep())
 

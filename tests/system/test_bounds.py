@@ -42,6 +42,7 @@ def test_pictures_that_were_looked_at_are_removed_from_kafka(pipeline: Pipeline,
         assert sum(file.stat().st_size for file in folder.glob("*.log")) <= 2 * SEGMENT
 
 
+@pytest.mark.long
 def test_recovery_after_a_thousand_finished_videos_costs_what_an_empty_table_costs(
     pipeline: Pipeline,
 ) -> None:

@@ -16,6 +16,7 @@ import pytest
 from app.errors import EXIT_MISCONFIGURED
 from app.local.folder import DataFolder
 from app.local.ports import Ports, free_ports
+from models.shapes import write_clip
 from tests.support.stack import own_environment, wait_until
 
 CHECKOUT = Path(__file__).parents[2]
@@ -99,6 +100,7 @@ def test_an_interrupted_demo_leaves_nothing_running(environment: dict[str, str],
     assert processes_of(folder.root) == []
 
 
+@pytest.mark.long
 def test_a_demo_beside_a_running_stack_uses_it_and_leaves_it_running(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -114,6 +116,52 @@ def test_a_demo_beside_a_running_stack_uses_it_and_leaves_it_running(
         _, notes = stack.communicate(timeout=60)
     assert (stack.returncode, notes) == (0, "")
     assert processes_of(tmp_path / "data") == []
+
+
+def test_detecting_without_a_kadr_starts_one_and_leaves_results_alone(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    for folder, seed in (("a", 1), ("b", 2)):
+        (tmp_path / folder).mkdir()
+        write_clip(tmp_path / folder / "x.mp4", seed=seed, frames=20, size=(480, 270), objects=3)
+    (tmp_path / "no.mp4").write_bytes(b"no video")
+    files = ("a/x.mp4", "no.mp4", "b/x.mp4")
+    with running(environment, "detect", *files, "-o", "out", "--json", folder=tmp_path) as process:
+        output, notes = process.communicate(timeout=SECONDS)
+    assert process.returncode == 1, notes
+    told = {facts["file"]: facts for facts in map(json.loads, output.splitlines())}
+    assert [told[file]["status"] for file in files] == ["ready", "failed", "ready"]
+    assert told["no.mp4"]["error"]["code"] == "not_a_video"
+    for file, name in (("a/x.mp4", "x.json"), ("b/x.mp4", "x-2.json")):
+        document = json.loads((tmp_path / "out" / name).read_bytes())
+        assert (document["event_id"], len(document["prediction"])) == (told[file]["id"], told[file]["frames"])
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["x-2.json", "x.json"]
+    assert processes_of(tmp_path / "data") == []
+
+
+@pytest.mark.long
+def test_an_interrupted_detection_cancels_what_it_began_and_leaves_nothing_running(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    write_clip(tmp_path / "long.mp4", seed=1, frames=2000, size=(480, 270), objects=3)
+    with running(environment, "up", folder=tmp_path) as stack:
+        assert stack.stdout is not None
+        assert stack.stdout.readline().startswith("Kadr is running")
+
+        def statuses() -> list[str]:
+            listed = run(environment, "ls", "--json", folder=tmp_path)
+            return [json.loads(line)["status"] for line in listed.splitlines()]
+
+        with running(environment, "detect", "long.mp4", folder=tmp_path) as process:
+            wait_until(lambda: statuses() == ["processing"], seconds=60)
+            process.send_signal(signal.SIGINT)
+            _, notes = process.communicate(timeout=60)
+        assert process.returncode == 130, notes
+        assert statuses() == ["cancelled"]
+        assert stack.poll() is None
+        assert list((tmp_path / "results").iterdir()) == []
+        run(environment, "down", folder=tmp_path)
+        stack.communicate(timeout=60)
 
 
 def test_a_taken_port_is_one_line_that_names_the_setting(environment: dict[str, str], tmp_path: Path) -> None:

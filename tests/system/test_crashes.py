@@ -13,7 +13,7 @@ from app.local.processes import ROLES
 from app.local.stack import LocalStack
 from tests.support.stack import own_environment
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.servers, pytest.mark.timeout(300)]
 
 READY_SECONDS: Final = 180.0
 

@@ -121,6 +121,7 @@ def test_rows_wait_for_room_in_the_table_folder_in_place(
     assert not log.lines("set aside")
 
 
+@pytest.mark.long
 def test_a_worker_that_starts_on_a_full_disk_says_so_and_is_started_again_until_there_is_room(
     pipeline: Pipeline, clip: Path, table_disk: SmallDisk
 ) -> None:

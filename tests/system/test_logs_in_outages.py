@@ -10,7 +10,7 @@ from app.local.processes import ROLES
 from models.shapes import write_clip
 from tests.support.pipeline import Pipeline
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.long, pytest.mark.servers, pytest.mark.timeout(240)]
 
 NAMES = ("api", *ROLES)
 
@@ -23,7 +23,7 @@ MOST_WARNINGS = 10
 CONCERNED = {"kafka": ROLES, "mongo": ("api", "outbox", "runner"), "s3": ("api",)}
 """Who asks a server without being asked: each of them has to notice that it was stopped."""
 
-PEER = {"kafka": "peer=Kafka", "mongo": "peer=Mongo", "s3": "peer=S3"}
+PEER = {"kafka": '"peer":"Kafka"', "mongo": '"peer":"Mongo', "s3": '"peer":"S3"'}
 
 BACK_WITHIN = 90.0
 """Seconds until a server is started again on a busy machine, and everybody has noticed."""
@@ -33,6 +33,7 @@ OF_VIDEOS = (
     "event sent",
     "video accepted",
     "video is split",
+    "frames looked at",
     "split parked",
     "result stored",
     "video is ready",
@@ -61,16 +62,22 @@ def logged(pipeline: Pipeline, sizes: Mapping[str, int]) -> dict[str, list[str]]
 
 def is_loud(line: str) -> bool:
     """Return whether a line is a warning or worse, or belongs to a traceback."""
-    return " INFO " not in line
+    return '"level":"INFO"' not in line
 
 
 def said(lines: Sequence[str], event: str, server: str) -> int:
     """Return how often a process has said something of a server."""
-    return len([line for line in lines if f" {event} {PEER[server]}" in line])
+    return len([line for line in lines if f'"event":"{event}"' in line and PEER[server] in line])
 
 
 @pytest.mark.parametrize(
-    ("server", "how"), [("kafka", "stopped"), ("mongo", "stopped"), ("s3", "stopped"), ("s3", "frozen")]
+    ("server", "how"),
+    [
+        pytest.param("kafka", "stopped", marks=pytest.mark.long),
+        pytest.param("mongo", "stopped", marks=pytest.mark.long),
+        ("s3", "stopped"),
+        ("s3", "frozen"),
+    ],
 )
 def test_each_process_says_once_that_a_server_is_away_and_once_that_it_is_back(
     pipeline: Pipeline, clip: Path, server: str, how: str

@@ -6,8 +6,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.domain.failures import SENTENCES
 from models.score import score
 from models.shapes import write_clip
+from tests.support.clips import cut
+from tests.support.clips import write_clip as write_sized_clip
 from tests.support.pipeline import Pipeline
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
@@ -89,6 +92,36 @@ def test_what_is_no_video_fails_with_a_reason(pipeline: Pipeline, tmp_path: Path
 
     assert result["status"] == "failed"
     assert result["error"]["code"] == "not_a_video"
+
+
+def test_a_file_that_breaks_off_is_looked_at_and_says_up_to_where(pipeline: Pipeline, tmp_path: Path) -> None:
+    whole = write_sized_clip(tmp_path / "clip.ts", frames=100)
+
+    result = pipeline.wait_for(pipeline.submit(cut(whole, 0.55)))
+
+    assert result["status"] == "ready"
+    video = result["video"]
+    assert video["truncated"] is True
+    assert 1 < video["truncated_at"] == video["duration"] < 3.9
+    assert numbers_of(result) == list(range(0, video["frames"], 5))
+
+
+def test_a_file_that_breaks_off_before_its_first_frame_fails_and_says_so(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    whole = write_sized_clip(tmp_path / "clip.mp4", frames=100)
+
+    result = pipeline.wait_for(pipeline.submit(cut(whole, 0.5)))
+
+    assert result["status"] == "failed"
+    assert result["error"] == {"code": "truncated", "message": SENTENCES["truncated"]}
+
+
+def test_the_runner_says_what_protects_it_from_its_decoders(pipeline: Pipeline) -> None:
+    told = pipeline.page("runner", "/health")["decoder_sandbox"]
+    assert told["no_new_privileges"] == "on"
+    assert all(state == "on" or state.startswith("off: ") for state in told.values())
+    assert "decoders are in a sandbox" in pipeline.stack.folder.log("runner").read_text()
 
 
 def test_a_ready_video_is_in_the_list_in_the_words_of_the_contract(

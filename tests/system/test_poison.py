@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from aiokafka import AIOKafkaProducer
 
 from app.clients.broker import SetAside, open_broker
 from app.clients.storage import open_storage
@@ -26,17 +25,6 @@ pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
 NOT_JSON = b"\xff\xfe this is no JSON"
 OTHER_SHAPE = b'{"video_id": 7, "attempt": "one"}'
 LARGE = b'"' + b"x" * (4 << 20) + b'"'
-
-
-def publish(pipeline: Pipeline, topic: str, key: bytes, value: bytes) -> None:
-    async def send() -> None:
-        producer = AIOKafkaProducer(
-            bootstrap_servers=pipeline.settings.kafka_bootstrap_servers, max_request_size=5 << 20
-        )
-        async with producer:
-            await producer.send_and_wait(topic, value=value, key=key)
-
-    asyncio.run(send())
 
 
 def rejected(pipeline: Pipeline) -> list[SetAside]:
@@ -60,7 +48,7 @@ def shown(pipeline: Pipeline, position: str) -> SetAside:
 def test_poison_is_set_aside_with_its_body_and_reason(pipeline: Pipeline, topic: str, body: bytes) -> None:
     key = str(uuid.uuid4()).encode()
 
-    publish(pipeline, topic, key, body)
+    pipeline.publish(topic, key, body)
 
     def found() -> list[SetAside]:
         return [each for each in rejected(pipeline) if each.key == key]
@@ -79,10 +67,10 @@ def test_a_picture_that_cannot_be_decoded_is_the_error_of_its_frame(pipeline: Pi
     for frame, picture in pictures.items():
         image = base64.b64encode(picture).decode()
         task = FrameSampled(video_id, 1, frame, frame / 25, 512, 288, image)
-        publish(pipeline, INFERENCE_TASKS.name, f"{video_id}/1/{frame}".encode(), encode(task))
+        pipeline.publish(INFERENCE_TASKS.name, f"{video_id}/1/{frame}".encode(), encode(task))
     facts = VideoFacts(512, 288, 25.0, 0.4, 10, 2)
     ended = SplitEnded(video_id, "split", 1, bucket="videos", object="elsewhere.mp4", video=facts)
-    publish(pipeline, VIDEO_SPLITS.name, video_id.encode(), encode(ended))
+    pipeline.publish(VIDEO_SPLITS.name, video_id.encode(), encode(ended))
 
     document = stored(pipeline, f"detection/{video_id}.json")
 
@@ -95,7 +83,7 @@ def test_a_picture_that_cannot_be_decoded_is_the_error_of_its_frame(pipeline: Pi
 @pytest.mark.parametrize("body", [NOT_JSON, LARGE], ids=["small", "4-MB"])
 def test_a_message_that_was_set_aside_can_be_sent_again(pipeline: Pipeline, body: bytes) -> None:
     key = str(uuid.uuid4()).encode()
-    publish(pipeline, VIDEO_RESULTS.name, key, body)
+    pipeline.publish(VIDEO_RESULTS.name, key, body)
 
     def positions() -> list[str]:
         return [each.position for each in rejected(pipeline) if each.key == key]

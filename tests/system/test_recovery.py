@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from app.local.stack import LocalStack
 from app.settings import Settings
 from app.topics import REJECTED
 from models.shapes import write_clip
+from tests.support.backup import Backup, lose_everything
 from tests.support.kafka_loss import empty_kafka, recover
 from tests.support.pipeline import Pipeline
 from tests.support.stack import own_environment
@@ -27,6 +29,9 @@ pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 
 FRAMES = 400
 EVERY_FIFTH = list(range(0, FRAMES, 5))
+
+RECORDING = ("runner", "results")
+"""Roles that write into runner_db."""
 
 CLOCKS = {
     "STALL_AFTER": "15",
@@ -183,3 +188,55 @@ def test_after_kafka_has_lost_everything_workers_come_back_and_every_video_ends(
     assert {(kadr.record(video_id) or {})["status"] for video_id in kept} == {"ready"}
     assert rejected(kadr) == []
     assert all(kadr.stack.pid_of(role) != pid for role, pid in before.items())
+
+
+def test_without_runner_db_what_has_ended_stays_and_the_rest_is_begun_anew(
+    kadr: Pipeline, clip: Path
+) -> None:
+    (done,) = begin(kadr, clip, count=1)
+    assert frames_of(kadr, done) == EVERY_FIFTH
+    (working,) = begin(kadr, clip, count=1)
+    with ThreadPoolExecutor() as at_once:
+        list(at_once.map(kadr.stack.stop_program, RECORDING))
+    kadr.mongo.drop_database("runner_db")
+
+    for role in RECORDING:
+        kadr.stack.start_program(role)
+    kadr.stack.wait_ready(60, only=RECORDING)
+    recover(kadr)
+
+    assert frames_of(kadr, working) == EVERY_FIFTH
+    assert frames_of(kadr, done) == EVERY_FIFTH
+    delete(kadr, done)
+    kadr.wait_until(lambda: is_forgotten(kadr, done), seconds=60)
+    kadr.wait_until(lambda: objects_of(kadr, done) == [], seconds=10)
+    assert len(kadr.mongo["runner_db"]["runner_predictions"].index_information()) > 1
+    assert rejected(kadr) == []
+
+
+@pytest.mark.long
+def test_from_a_backup_every_video_comes_back_and_what_was_in_work_is_finished(
+    kadr: Pipeline, clip: Path
+) -> None:
+    (done,) = begin(kadr, clip, count=1)
+    assert frames_of(kadr, done) == EVERY_FIFTH
+    before = kadr.result(done)
+    (working,) = begin(kadr, clip, count=1)
+    backup = Backup.take(kadr)
+    late = kadr.submit(clip)
+
+    with ThreadPoolExecutor() as at_once:
+        list(at_once.map(kadr.stack.stop_program, ("api", *ROLES)))
+    kadr.stack.stop_program("kafka")
+    lose_everything(kadr)
+    empty_kafka(kadr.stack)
+    backup.restore(kadr)
+    for name in ("kafka", *ROLES, "api"):
+        kadr.stack.start_program(name)
+    kadr.stack.wait_ready(90)
+    recover(kadr)
+
+    assert frames_of(kadr, working) == EVERY_FIFTH
+    assert kadr.result(done) == before
+    assert kadr.api.get(f"/api/v1/videos/{late}").status_code == 404
+    assert rejected(kadr) == []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from app.settings import Precision
+from app.domain.precision import Precision
 from benchmarks.course import plan_turns
 from benchmarks.findings import (
     SIDES,

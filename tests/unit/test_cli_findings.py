@@ -2,7 +2,10 @@
 
 import pytest
 
-from app.cli.findings import ClassFound, read_result, summarise
+from app.cli.findings import ClassFound, summarise
+from app.client.core import read_answer
+from app.client.findings import Result
+from app.client.steps import Answer
 from app.domain.messages import Detection, FrameResult
 from app.errors import Malformed
 
@@ -41,10 +44,10 @@ def test_a_result_with_fields_of_a_later_release_is_read() -> None:
         "model": {"name": "m", "sha256": "ab", "backend": "b"},
         "prediction": [{"frame": 0, "time": 0.0, "objects": [%b]},
                        {"frame": 5, "objects": [], "error": {"code": "c", "message": "m"}}]}"""
-    result = read_result(body % car)
+    result = read_answer(Answer(200, body=body % car), Result)
     assert (result.objects, result.frame_errors, result.video.sampled) == (1, 1, 2)
 
 
 def test_what_is_no_result_is_malformed() -> None:
-    with pytest.raises(Malformed, match="the result cannot be read"):
-        read_result(b'{"status": "sent"}')
+    with pytest.raises(Malformed, match="the answer cannot be read"):
+        read_answer(Answer(200, body=b'{"status": "sent"}'), Result)

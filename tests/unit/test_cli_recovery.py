@@ -12,9 +12,11 @@ from app.cli.entry import run
 from app.cli.recovery import Recovered, Recovery
 from app.clients.storage import Storage
 from app.clients.video_outbox import VideoOutbox
-from app.domain.documents import deleted_object, detection_object, failed_object
+from app.domain.documents import deleted_object, detection_object, failed_object, marks
 from app.errors import Unavailable
-from tests.support.fakes import Clock, MemoryDocuments, MemoryS3
+from tests.support.clock import Clock
+from tests.support.memory_mongo import MemoryDocuments
+from tests.support.memory_s3 import MemoryS3
 
 
 @dataclass
@@ -64,7 +66,7 @@ async def kadr() -> Kadr:
     await made.put(detection_object("ready"))
     await made.put(failed_object("failed"))
     await made.put(deleted_object("gone"))
-    await made.outbox.set_outcome("seen", "ready", at=made.clock.now)
+    await made.outbox.set_outcome("seen", "ready", attempt=1, at=made.clock.now)
     await made.accept("new")
     return made
 
@@ -93,6 +95,30 @@ async def test_a_dry_run_says_the_same_and_changes_nothing(kadr: Kadr) -> None:
 async def test_what_is_asked_for_again_and_not_published_yet_is_left_alone(kadr: Kadr) -> None:
     await kadr.recover()
     assert await kadr.recover() == Recovered(videos=0, deletions=0, done=3, waiting=3)
+
+
+async def test_what_was_cancelled_is_not_begun_again_but_its_cancellation_is_told_again(kadr: Kadr) -> None:
+    await kadr.accept("stopped", "at rest")
+    await kadr.send()
+    *_, stopped, at_rest = await kadr.outbox.without_outcome(limit=10)
+    for video in (stopped, at_rest):
+        assert await kadr.outbox.withdrawals.cancel(video)
+    assert await kadr.outbox.withdrawals.confirm(at_rest)
+    await kadr.send()
+    found = Recovered(videos=2, deletions=1, done=3, waiting=0, cancellations=1)
+    assert await kadr.recover(is_dry_run=True) == found
+    assert await kadr.recover() == found
+    told = [(each.asked.video_id, each.asked.kind) for each in await kadr.outbox.claims.take()]
+    assert told == [("deleted", "delete"), ("stopped", "cancel"), ("lost", "submitted"), ("new", "submitted")]
+
+
+async def test_what_lies_in_s3_of_an_attempt_before_is_no_end(kadr: Kadr) -> None:
+    await kadr.recover()
+    await kadr.send()
+    facts = {"content_type": "application/json", "metadata": marks(1)}
+    await kadr.storage.put("videos", failed_object("lost"), b"{}", **facts)  # type: ignore[arg-type]  # as named
+    await kadr.recover()
+    assert kadr.attempts()["lost"] == ("new", 3)
 
 
 async def test_more_than_fits_into_one_round_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,6 +155,12 @@ async def test_without_s3_nothing_is_asked_for_again(kadr: Kadr) -> None:
 )
 def test_it_is_said_in_one_line(found: Recovered, sentence: str, *, is_dry_run: bool) -> None:
     assert found.sentence(is_dry_run=is_dry_run) == sentence
+
+
+def test_cancellations_are_named_where_there_are_any() -> None:
+    found = Recovered(videos=0, deletions=1, done=0, waiting=0, cancellations=2)
+    sentence = found.sentence(is_dry_run=False)
+    assert sentence.startswith("0 videos, 1 deletion and 2 cancellations asked for again,")
 
 
 def test_mongo_that_is_away_is_one_line(

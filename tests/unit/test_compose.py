@@ -50,6 +50,9 @@ NOT_OF_COMPOSE = {"API_URL"}
 NOT_OF_ENV = {"DATA_DIR", "WEB_BIND"}
 """Settings that a container has by its make."""
 
+OF_COMPOSE = {"API_PUBLISHED": "127.0.0.1", "S3_PUBLIC_ENDPOINT": "127.0.0.1:9000"}
+"""Settings with another default here: inside a container nobody knows where a port is published."""
+
 SERVICES = load_services()
 DEFAULTS = {name.upper(): field.default for name, field in Settings.model_fields.items()}
 
@@ -115,6 +118,26 @@ def test_every_port_is_the_documented_one_and_open_to_this_machine_only(name: st
     assert inside == (9094 if name == "kafka" else outside)
     moved = load_services({setting_of(ours): "12345"})[name]
     assert published(moved)[1] == 12345
+
+
+def test_no_port_of_any_service_is_published_beyond_this_machine_and_none_is_the_hosts() -> None:
+    entries = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert len(entries) >= len(SERVICES)
+    # The short form only: `127.0.0.1:outside:inside`. Nothing but the API's is a setting.
+    assert [port for port in entries if not str(port).startswith("127.0.0.1:")] == []
+    assert not [
+        service for service in SERVICES.values() if {"network_mode", "privileged", "pid"} & set(service)
+    ]
+
+
+def test_an_api_that_is_published_elsewhere_knows_it() -> None:
+    moved = load_services({"API_PUBLISHED": "0.0.0.0"})["api_checkout"]  # noqa: S104 - what is tested
+    assert published(moved)[0] == moved["environment"]["API_PUBLISHED"] == "0.0.0.0"  # noqa: S104 - as above
+    assert SERVICES["api_checkout"]["environment"]["API_PUBLISHED"] == published(SERVICES["api_checkout"])[0]
+    assert SERVICES["api_checkout"]["environment"]["S3_PUBLIC_ENDPOINT"].split(":") == [
+        published(SERVICES["minio"])[0],
+        str(published(SERVICES["minio"])[1]),
+    ]
 
 
 @everywhere
@@ -260,7 +283,8 @@ def test_without_an_env_file_a_process_has_the_default_settings(
     found, default = settings_of(name, monkeypatch), default_settings(monkeypatch)
     assert str(found.data_dir) == "/data"
     assert found.web_bind == "0.0.0.0"  # noqa: S104 - inside a container
-    for field in set(Settings.model_fields) - {"data_dir", "web_bind"}:
+    assert {each: getattr(found, each.lower()) for each in OF_COMPOSE} == OF_COMPOSE
+    for field in set(Settings.model_fields) - {"data_dir", "web_bind", *map(str.lower, OF_COMPOSE)}:
         assert plain(getattr(found, field)) == plain(getattr(default, field)), field
     assert found.default_secrets == ("MINIO_SECRET_KEY", "MONGO_URI", "RUNNER_MONGO_URI")
 
@@ -285,7 +309,7 @@ def test_each_variable_has_one_default_which_the_example_shows(monkeypatch: pyte
     for name in set(example) & setting_names():
         monkeypatch.setenv(name, example[name])
     shown = Settings()
-    for field in Settings.model_fields:
+    for field in set(Settings.model_fields) - set(map(str.lower, OF_COMPOSE)):
         assert plain(getattr(shown, field)) == plain(getattr(default, field)), field
 
 
@@ -325,8 +349,9 @@ def test_the_s3_server_runs_as_in_the_local_stack() -> None:
     program, *flags = service["command"][2:]
     assert program == "server"
     # Alone of all its doors, S3 is open to the other containers.
-    assert set(flags) - set(_flags(Path("/data"), Path("/tmp"), Ports().s3)) == {"-s3.ip.bind=0.0.0.0"}  # noqa: S108
-    assert set(_flags(Path("/data"), Path("/tmp"), Ports().s3)) <= set(flags)  # noqa: S108
+    local = set(_flags(Path("/data"), Path("/tmp"), Ports().s3))  # noqa: S108 - in the container, a tmpfs
+    assert set(flags) - local == {"-s3.ip.bind=0.0.0.0"}
+    assert local <= set(flags)
     assert service["environment"] == _environment(keys)
     assert f"minio:{published(service)[2]}" == DEFAULTS["MINIO_ENDPOINT"]
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from app.decoding.picture import Turn, encode_jpeg, preprocess, shrink
+from app.domain.messages import Preprocess
 
 
 def random_picture(width: int, height: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -20,6 +21,31 @@ def test_a_picture_is_blurred_and_then_gains_contrast() -> None:
 
 def test_brightness_is_saturated_and_never_wraps() -> None:
     assert preprocess(np.full((4, 4, 3), 250, np.uint8)).min() == 255
+
+
+def test_by_default_it_is_what_it_always_was() -> None:
+    """In the words of v0.1: a kernel of 3, a contrast of 1.3, a brightness of 5."""
+    picture = random_picture(64, 48)
+    blurred = cv2.GaussianBlur(picture, (3, 3), 0)
+    expected = cv2.convertScaleAbs(blurred, alpha=1.3, beta=5)
+    assert np.array_equal(preprocess(picture), expected)
+    assert np.array_equal(preprocess(picture, Preprocess()), expected)
+
+
+def test_what_is_off_leaves_the_picture_untouched() -> None:
+    picture = random_picture(31, 17)
+    assert preprocess(picture, None) is picture
+    assert preprocess(picture, Preprocess(blur=1, alpha=1, beta=0)) is picture
+
+
+@pytest.mark.parametrize(
+    ("blur", "alpha", "beta"), [(1, 1.3, 5), (5, 1, 0), (7, 0.5, -40), (1, 2, -100), (31, 1, 9)]
+)
+def test_a_picture_is_prepared_as_it_is_asked_for(blur: int, alpha: float, beta: float) -> None:
+    picture = random_picture(31, 37)
+    blurred = cv2.GaussianBlur(picture, (blur, blur), 0).astype(float)
+    found = preprocess(picture, Preprocess(blur=blur, alpha=alpha, beta=beta))
+    assert np.abs(found - np.clip(np.rint(blurred * alpha + beta), 0, 255)).max() <= 1
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (1, 300), (300, 1)])

@@ -1,27 +1,36 @@
 """What passes between the parent and the child that decodes."""
 
 import io
+import socket
+from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from app.decoding.process import create_limits
 from app.decoding.protocol import (
     HEADER,
     Job,
     Kind,
-    Limits,
     Order,
     Record,
     frame_key,
     read_header,
+    read_limits,
     read_order,
     read_outcome,
+    read_protections,
+    receive_video,
+    send_files,
+    write_limits,
     write_order,
     write_record,
 )
 from app.domain.messages import Failure, Options, VideoFacts, encode
 from app.errors import Malformed
+from app.settings import Settings
 
-LIMITS = Limits(pixels=100, frames=10, seconds=1.5, memory=1 << 30, stall=60)
+LIMITS = replace(create_limits(Settings()), pixels=100, frames=10, seconds=1.5)
 
 
 def test_what_is_ordered_is_what_is_read() -> None:
@@ -65,3 +74,27 @@ def test_an_outcome_that_says_nothing_is_malformed(value: bytes) -> None:
 
 def test_a_frames_key_names_video_attempt_and_frame() -> None:
     assert frame_key("video-1", 2, 125) == b"video-1/2/125"
+
+
+def test_limits_pass_as_an_argument() -> None:
+    assert read_limits(write_limits(LIMITS)) == LIMITS
+
+
+def test_a_video_passes_as_an_open_file(tmp_path: Path) -> None:
+    (tmp_path / "video").write_bytes(b"pictures")
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        with (tmp_path / "video").open("rb") as video:
+            send_files(ours, video.fileno())
+        with receive_video(theirs) as received:
+            assert received.read() == b"pictures"
+
+
+def test_what_a_child_is_protected_by_is_read() -> None:
+    assert read_protections(Record(Kind.READY, 0, b"", b'{"seccomp":""}')) == {"seccomp": ""}
+
+
+@pytest.mark.parametrize("value", [b"", b"[]", b'{"seccomp":1}'])
+def test_protections_that_say_nothing_are_malformed(value: bytes) -> None:
+    with pytest.raises(Malformed):
+        read_protections(Record(Kind.READY, 0, b"", value))

@@ -7,13 +7,15 @@ from typing import cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from app.decoding.clock import Clock
 from app.decoding.container import AvContext, AvPacket
-from app.decoding.protocol import Limits
+from app.decoding.process import create_limits
 from app.decoding.survey import LATEST, MOST_HELD, Doubt, Survey
+from app.settings import Settings
 
-LIMITS = Limits(pixels=1 << 20, frames=1000, seconds=1000, memory=1 << 30, stall=60)
+LIMITS = replace(create_limits(Settings()), frames=1000, seconds=1000)
 STRIDE = 5
 
 

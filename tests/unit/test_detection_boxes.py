@@ -56,6 +56,13 @@ def test_candidates_are_above_the_confidence_and_have_corners() -> None:
     assert found.classes.tolist() == [1]
 
 
+def test_a_box_counts_for_its_likeliest_class_alone() -> None:
+    output = np.array([[50, 9], [60, 9], [20, 4], [40, 4], [0.6, 0.3], [0.9, 0.2]], np.float32)
+    assert candidates(output, 0.25, (0,)).scores.tolist() == pytest.approx([0.3])
+    assert candidates(output, 0.25, (1,)).scores.tolist() == pytest.approx([0.9])
+    assert len(candidates(output, 0.25, (2,)).scores) == 0
+
+
 def test_of_two_overlapping_boxes_of_a_class_the_stronger_stays() -> None:
     found = suppress(boxes((0, 0, 10, 10, 0.5, 0), (0, 0, 10, 9, 0.9, 0)), iou=0.45, max_det=300)
     assert found.scores.tolist() == pytest.approx([0.9])
@@ -88,6 +95,7 @@ def test_an_end_to_end_output_is_filtered_and_sorted() -> None:
     output = np.array([[0, 0, 1, 1, 0.4, 2], [0, 0, 2, 2, 0.9, 1], [0, 0, 3, 3, 0.1, 0]], np.float32)
     found = finished(output, conf=0.25, max_det=300)
     assert found.classes.tolist() == [1, 2]
+    assert finished(output, conf=0.25, max_det=1, classes=(2,)).classes.tolist() == [2]
 
 
 def test_boxes_return_from_the_canvas_to_the_picture_and_stay_inside() -> None:

@@ -9,8 +9,9 @@ from app.detection.export import Export, newest_export
 from app.detection.facts import GraphFacts
 from app.detection.installed import Here
 from app.detection.weights import Weights
+from app.domain.precision import Precision
 from app.errors import Misconfigured
-from app.settings import Precision, Settings
+from app.settings import Settings
 
 WEIGHTS = Weights(Path("/models/street.pt"), "ab" * 32, is_demo=False)
 ALL = {"openvino": "2", "torch": "9", "ultralytics": "8"}

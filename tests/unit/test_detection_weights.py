@@ -1,9 +1,12 @@
 """Which weights are chosen, and what an operator is told when they are none."""
 
+import hashlib
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from app.detection import weights
 from app.detection.weights import find_weights
@@ -121,3 +124,56 @@ async def test_a_folder_another_archive_and_another_ending_are_refused(tmp_path:
 
 def test_the_folder_of_models_is_the_projects_own() -> None:
     assert (weights.MODELS.parent / "app" / "detection" / "weights.py").is_file()
+
+
+def digest_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("spelled", [str.lower, str.upper, lambda digest: f" {digest} "])
+async def test_weights_that_are_pinned_are_used(tmp_path: Path, spelled: Callable[[str], str]) -> None:
+    mine = checkpoint(tmp_path / "mine.pt")
+    given = settings(tmp_path, model=str(mine), model_sha256=spelled(digest_of(mine)))
+    assert (await find_weights(given)).sha256 == digest_of(mine)
+
+
+@pytest.mark.parametrize("name", ["", "other.pt", "yolo11n.pt"])
+async def test_other_weights_than_the_pinned_are_refused_however_they_were_found(
+    models: Path, tmp_path: Path, name: str
+) -> None:
+    """The default, a file, and what was downloaded under a name."""
+    kept = tmp_path / "data" / "models" / "yolo11n.pt"
+    kept.parent.mkdir(parents=True)
+    found = {
+        "": checkpoint(models / "demo.pt"),
+        "other.pt": checkpoint(tmp_path / "other.pt"),
+        "yolo11n.pt": checkpoint(kept),
+    }[name]
+    asked = str(found) if name == "other.pt" else name
+    given = settings(tmp_path, model=asked, model_sha256="ab" * 32)
+    with pytest.raises(Misconfigured) as refused:
+        await find_weights(given, models=models)
+    assert str(refused.value) == (
+        f"the weights {found} are not loaded: their SHA-256 is {digest_of(found)}, "
+        f"and MODEL_SHA256 asks for {'ab' * 32}"
+    )
+
+
+async def test_nothing_in_a_file_that_is_not_the_pinned_one_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> bool:
+        raise AssertionError
+
+    monkeypatch.setattr(zipfile, "is_zipfile", refuse)
+    monkeypatch.setattr(zipfile, "ZipFile", refuse)
+    path = tmp_path / "hostile.pt"
+    path.write_bytes(b"PK\x03\x04")
+    with pytest.raises(Misconfigured, match="are not loaded: their SHA-256 is"):
+        await find_weights(settings(tmp_path, model=str(path), model_sha256="ab" * 32))
+
+
+@pytest.mark.parametrize("pin", ["ab" * 31, "ab" * 33, "xy" * 32, "sha256:" + "ab" * 32, "31e20dde3def"])
+def test_a_pin_that_is_cut_off_or_no_sha256_is_no_setting(tmp_path: Path, pin: str) -> None:
+    with pytest.raises(ValidationError, match="must be a whole SHA-256, 64 hexadecimal digits"):
+        settings(tmp_path, model_sha256=pin)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from app.domain.failures import SENTENCES
 from app.local.ports import Ports, setting_of
 from app.settings import Settings
 
@@ -140,8 +141,35 @@ def test_every_decision_is_in_the_index_and_names_the_files_that_obey_it() -> No
             assert part in text, f"{decision.name} lacks {part}"
 
 
+def test_each_section_of_operations_names_tests_that_there_are() -> None:
+    text = (ROOT / "docs/operations.md").read_text()
+    sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    assert len(sections) > 10
+    for section in sections:
+        _, found, named = section.partition("\nTested by ")
+        assert found, section.splitlines()[0]
+        tests = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", named)
+        assert tests, section.splitlines()[0]
+        for path, function in tests:
+            assert f"def {function}(" in (ROOT / path).read_text() if function else (ROOT / path).exists()
+
+
 def test_the_licence_is_the_one_that_the_package_declares() -> None:
     text = (ROOT / "LICENSE").read_text()
     assert text.startswith(" " * 20 + "GNU AFFERO GENERAL PUBLIC LICENSE")
     assert "END OF TERMS AND CONDITIONS" in text
     assert 'license = "AGPL-3.0-only"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_the_documented_codes_are_those_of_the_code_with_their_sentences() -> None:
+    text = (ROOT / "docs/limits.md").read_text().partition("## Codes")[2].partition("\n## ")[0]
+    assert {cells[0].strip("`"): cells[1] for cells in rows(text)} == SENTENCES
+
+
+def test_the_documented_limits_are_settings_with_their_defaults_and_lead_to_codes() -> None:
+    text = (ROOT / "docs/limits.md").read_text().partition("## Limits")[2].partition("\n## ")[0]
+    documented = {cells[0].strip("`"): cells[1].strip("`") for cells in rows(text)}
+    settings = (ROOT / "docs/settings.md").read_text().partition("## Decoding")[2].partition("\n## ")[0]
+    limits = {cells[0].strip("`"): cells[1].strip("`") for cells in rows(settings)}
+    assert documented == {name: limits[name] for name in limits if name.startswith(("MAX_", "DECODER_"))}
+    assert {cells[2].strip("`") for cells in rows(text)} <= SENTENCES.keys()

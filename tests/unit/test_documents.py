@@ -14,6 +14,7 @@ from app.domain.documents import (
     ready_document,
 )
 from app.domain.failures import SENTENCES, failure
+from app.domain.options import Options, listed
 from tests.support.examples import MODEL, facts
 
 
@@ -23,7 +24,8 @@ async def rows(*pieces: list[bytes]) -> AsyncIterator[list[bytes]]:
 
 
 async def body(*pieces: list[bytes]) -> bytes:
-    document = ready_document("a", video=facts(2), model=MODEL, rows=rows(*pieces))
+    chosen = listed(Options(conf=0.4))
+    document = ready_document("a", video=facts(2), model=MODEL, options=chosen, rows=rows(*pieces))
     return b"".join([piece async for piece in document])
 
 
@@ -31,8 +33,15 @@ async def body(*pieces: list[bytes]) -> bytes:
 async def test_the_pieces_make_no_difference(pieces: list[list[bytes]]) -> None:
     document = msgspec.json.decode(await body(*pieces))
     assert document["prediction"] == [{"frame": 0}, {"frame": 5}]
-    assert list(document) == ["status", "event_id", "video", "model", "prediction"]
+    assert list(document) == ["status", "event_id", "video", "model", "options", "prediction"]
     assert document["status"] == "ready"
+    assert document["options"] == listed(Options(conf=0.4))
+
+
+async def test_what_is_not_known_of_the_options_is_not_made_up() -> None:
+    document = ready_document("a", video=facts(2), model=MODEL, options=None, rows=rows())
+    body = msgspec.json.decode(b"".join([piece async for piece in document]))
+    assert list(body) == ["status", "event_id", "video", "model", "prediction"]
 
 
 async def test_a_result_without_frames_is_json_too() -> None:

@@ -35,7 +35,7 @@ def test_a_slim_inference_has_openvino_and_neither_torch_nor_what_makes_exports(
     base, slim = (names_in(ROOT / f"deploy/requirements-{name}.lock") for name in ("base", "inference-slim"))
     assert base < slim
     assert "openvino" in slim
-    assert not {"torch", "ultralytics", "nncf", "scipy", "triton"} & slim
+    assert not {"torch", "ultralytics", "nncf", "triton"} & slim
     assert not [name for name in slim if name.startswith("nvidia")]
     service = load_services({"INFERENCE_IMAGE": "inference-slim"})["inference"]
     assert (service["image"], service["build"]["target"]) == ("kadr:inference-slim", "inference-slim")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import stat
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -117,12 +118,29 @@ def test_the_five_processes_are_started_by_their_plain_commands(tmp_path: Path) 
     stack = LocalStack.from_environment({}, data_dir=tmp_path)
     commands = {program.name: program.command for program in stack.processes}
     assert list(commands) == ["api", "outbox", "runner", "inference", "results"]
-    assert commands["api"][1:] == ("api.main:api", "--host", "127.0.0.1", "--port", "8080")
+    assert commands["api"][1:] == (
+        "api.main:api",
+        "--http",
+        "api.protocol:BoundedProtocol",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "8080",
+    )
     datadir = tmp_path / "faust" / "results"
     assert datadir.is_dir()
     assert commands["results"][1:] == (
         *("--datadir", str(datadir), "-A", "app.roles.results"),
         *("worker", "-l", "info", "--web-port", "8004"),
+    )
+
+
+def test_the_data_folder_is_its_owners_alone_whoever_makes_it_first(tmp_path: Path) -> None:
+    stack = LocalStack.from_environment({}, data_dir=tmp_path / "data")  # makes the workers' folders
+    stack.folder.create()
+    made = [stack.folder.root, stack.folder.run, stack.folder.root / "log"]
+    assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in made} == dict.fromkeys(
+        ("data", "run", "log"), 0o700
     )
 
 

@@ -4,6 +4,7 @@ import io
 import logging
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from pydantic import SecretStr
 from app import logs
 from app.logs import describe_settings, set_up_logs
 from app.settings import Settings
+from app.telemetry.subject import about
 
 
 @pytest.fixture
@@ -131,3 +133,33 @@ def test_a_default_secret_is_a_warning_without_the_secret(output: io.StringIO) -
     describe_settings("runner", settings)
     assert "a default secret is in use: set MINIO_SECRET_KEY" in output.getvalue()
     assert "minioadmin" not in output.getvalue()
+
+
+def test_for_programs_numbers_stay_numbers_and_what_json_lacks_is_a_text(output: io.StringIO) -> None:
+    set_up_logs("results", Settings(log_format="json"))
+    facts = {"sampled": 3, "seconds": 0.5, "code": None, "is_new": True, "folder": Path("models")}
+    logging.getLogger("app.test").info("video is split", extra=facts)
+    found = msgspec.json.decode(output.getvalue())
+    assert {name: found[name] for name in facts} == facts | {"folder": "models"}
+
+
+def test_lines_of_the_web_server_are_like_all_others(output: io.StringIO) -> None:
+    server, own = logging.getLogger("uvicorn.error"), io.StringIO()
+    server.addHandler(handler := logging.StreamHandler(own))
+    try:
+        set_up_logs("api", Settings(log_format="json"))
+        server.info("Application startup complete.")
+    finally:
+        server.removeHandler(handler)
+    assert not own.getvalue()
+    assert msgspec.json.decode(output.getvalue())["event"] == "Application startup complete."
+
+
+def test_a_line_names_the_video_that_the_work_in_hand_is_about(output: io.StringIO) -> None:
+    set_up_logs("runner", Settings(log_format="json"))
+    with about("a"):
+        logging.getLogger("app.test").warning("renderer complained")
+        logging.getLogger("app.test").info("event sent", extra={"video_id": "b"})
+    logging.getLogger("app.test").info("starting")
+    found = [msgspec.json.decode(line) for line in output.getvalue().splitlines()]
+    assert [line.get("video_id") for line in found] == ["a", "b", None]

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from agents.places import LONG, PARK_AFTER, OpenSplit, free_places, who_makes_room
-from app.clients.runner_records import Record
+from app.domain.records import Record
 from app.publishing import ConfirmedPrefix
 
 NOW = datetime.now(UTC)

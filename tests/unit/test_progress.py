@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.progress import BEFORE, CHUNK, chunk_lengths, count_bits, missing_offsets, set_bits
+from app.domain.progress import BEFORE, CHUNK, chunk_spans, count_bits, missing_offsets, set_bits
 
 offsets = st.lists(st.integers(0, CHUNK - 1), max_size=60)
 
@@ -20,7 +20,8 @@ def test_any_grouping_order_and_repetition_gives_the_same_bits(groups: list[list
 @given(offsets, st.integers(0, CHUNK))
 def test_what_is_not_set_is_missing(present: list[int], length: int) -> None:
     bits = set_bits(b"", present)
-    assert missing_offsets(bits, length) == sorted(set(range(length)) - set(present))
+    assert missing_offsets(bits, range(length)) == sorted(set(range(length)) - set(present))
+    assert missing_offsets(bits, range(7, length)) == sorted(set(range(7, length)) - set(present))
 
 
 @given(offsets)
@@ -36,12 +37,12 @@ def test_the_bits_of_a_chunk_stay_small() -> None:
     assert len(set_bits(b"", list(range(CHUNK)))) == CHUNK // 8
 
 
-@given(st.integers(0, 5 * CHUNK))
-def test_the_chunks_of_a_video_hold_all_of_it(total: int) -> None:
-    lengths = chunk_lengths(total)
-    assert sum(lengths) == total
-    assert all(length == CHUNK for length in lengths[:-1])
-    assert all(0 < length <= CHUNK for length in lengths)
+@given(st.integers(0, 3 * CHUNK), st.integers(0, 5 * CHUNK))
+def test_the_chunks_of_a_video_hold_all_of_it(first: int, total: int) -> None:
+    spans = chunk_spans(first, total)
+    held = [chunk * CHUNK + offset for chunk, offsets in spans.items() for offset in offsets]
+    assert held == list(range(first, first + total))
+    assert all(offsets.start >= 0 and offsets.stop <= CHUNK for offsets in spans.values())
 
 
 def test_no_state_leads_back() -> None:

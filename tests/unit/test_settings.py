@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from app.settings import Settings
+from app.settings import Settings, load_settings
+from tests.support.local_receiver import WHSEC
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +37,12 @@ def test_durations_are_seconds_or_iso_8601(
 def test_buckets_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BUCKETS", "videos, archive,")
     assert Settings().buckets == ("videos", "archive")
+
+
+def test_names_of_the_api_are_separated_by_commas_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().allowed_hosts == ("localhost", "127.0.0.1", "[::1]", "api_checkout")
+    monkeypatch.setenv("ALLOWED_HOSTS", "kadr.example.org, *.lan")
+    assert Settings().allowed_hosts == ("kadr.example.org", "*.lan")
 
 
 def test_an_empty_variable_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,3 +84,39 @@ def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIO_SECRET_KEY", "s3cr3t")
     monkeypatch.setenv("MONGO_URI", "mongodb://app:s3cr3t@mongo/")
     assert "s3cr3t" not in repr(Settings())
+
+
+def test_secrets_of_webhooks_are_separated_by_spaces_and_shown_to_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = WHSEC.replace("MfKQ", "AAAA")
+    monkeypatch.setenv("WEBHOOK_SECRET", f"{WHSEC} {other}")
+    settings = Settings()
+    assert settings.webhook_secrets == (WHSEC, other)
+    assert "MfKQ" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WEBHOOK_SECRET", "whsec_tooshort"),
+        ("WEBHOOK_URL", "https://hooks.example.org"),
+        ("WEBHOOK_URL", "hooks.example.org"),
+        ("WEBHOOK_ALLOWED_HOSTS", "10.0.0.0/33"),
+    ],
+)
+def test_a_webhook_that_cannot_work_ends_the_process_with_a_line_that_repeats_no_secret(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        load_settings()
+    said = capsys.readouterr().err
+    assert said.startswith(f"The setting {name}")
+    assert "tooshort" not in said
+
+
+def test_receivers_that_are_allowed_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().webhook_allowed_hosts == ()
+    monkeypatch.setenv("WEBHOOK_ALLOWED_HOSTS", "hooks.lan, 10.0.0.0/8")
+    assert Settings().webhook_allowed_hosts == ("hooks.lan", "10.0.0.0/8")

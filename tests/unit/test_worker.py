@@ -29,6 +29,8 @@ class KeptBroker:
         is_away: while it is set, pings are not answered.
         pings: how many there were.
         trims: how often it was asked to remove what was read.
+        removed: what it was asked to remove, each time that it was anything.
+        read: up to where the group has committed.
         ids: of the topics that it has.
     """
 
@@ -37,6 +39,8 @@ class KeptBroker:
         self.is_away = False
         self.pings = 0
         self.trims = 0
+        self.removed: list[dict[Partition, int]] = []
+        self.read = 7
         self.ids: dict[str, str] = {}
         self.end = 8
 
@@ -53,11 +57,12 @@ class KeptBroker:
             raise Unavailable("Kafka", "the test took it away")
         return {name: self.ids[name] for name in topics if name in self.ids}
 
-    async def trim(self, _upto: Mapping[Partition, int]) -> None:
+    async def trim(self, upto: Mapping[Partition, int]) -> None:
         self.trims += 1
+        self.removed += [dict(upto)] if upto else []
 
     async def committed(self, _group: str) -> dict[Partition, int]:
-        return {Partition("video_gaps", 0): 7}
+        return {Partition("video_gaps", 0): self.read}
 
     async def log_ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         return dict.fromkeys(partitions, self.end)
@@ -249,6 +254,18 @@ async def test_a_broker_that_does_not_show_its_topics_yet_has_not_lost_them(look
         await looking.look()
     assert looking.stopped == []
     assert looking.broker.trims == 3, "nothing is removed on a suspicion"
+
+
+async def test_what_was_removed_is_not_removed_again(
+    looking: Looking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gaps = Partition("video_gaps", 0)
+    monkeypatch.setattr(looking.worker, "assigned_streams", lambda: [gaps])
+    await looking.look()
+    await looking.look()
+    looking.broker.read = 8
+    await looking.look()
+    assert looking.broker.removed == [{gaps: 7}, {gaps: 8}]
 
 
 async def test_a_broker_that_is_away_has_lost_nothing(looking: Looking) -> None:
