@@ -35,6 +35,10 @@ from tests.support.clips import (
 
 LIMITS = create_limits(Settings())
 
+TS_PACKET = 188
+VIDEO_PID = 256
+"""Size of a transport stream's packets, and which of them FFmpeg gives to the first stream."""
+
 
 @dataclass
 class Seen:
@@ -218,11 +222,42 @@ def test_frames_may_change_their_size_on_the_way(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["mkv", "ts", "avi"])
 def test_a_file_that_breaks_off_gives_what_it_holds_and_says_so(tmp_path: Path, suffix: str) -> None:
     clip = cut(write_clip(tmp_path / f"clip.{suffix}", frames=200, size=(320, 240)), 0.6)
+    if suffix == "ts":  # a cut between two pictures would be an end like any other
+        _tear(clip)
     facts = read(clip).facts
     assert facts.frames == count_frames(clip)
     assert 60 < facts.frames < 190, facts
     assert facts.truncated
     assert facts.truncated_at == facts.duration
+
+
+@pytest.mark.parametrize("surplus", [0, 94])
+def test_a_transport_stream_may_break_off_within_a_picture(tmp_path: Path, surplus: int) -> None:
+    """At the end of a packet, as most do that a recorder did not finish, and in the middle of one."""
+    clip = cut(write_clip(tmp_path / "clip.ts", frames=200, size=(320, 240)), 0.6)
+    whole = clip.read_bytes()
+    starts = range(0, len(whole) - TS_PACKET, TS_PACKET)
+    within = [
+        at for at in starts if _video(whole, at) == "begins" and _video(whole, at + TS_PACKET) == "goes on"
+    ]
+    assert len(within) > 50
+    for at in within[-20:]:
+        clip.write_bytes(whole[: at + TS_PACKET + surplus])
+        assert read(clip).facts.truncated, at
+
+
+def _video(stream: bytes, packet: int) -> str:
+    """Say what a packet of a transport stream has to do with its pictures (ISO/IEC 13818-1, 2.4.3.2)."""
+    flags_and_identifier = int.from_bytes(stream[packet + 1 : packet + 3], "big")
+    if flags_and_identifier & 0x1FFF != VIDEO_PID:
+        return "nothing"
+    return "begins" if flags_and_identifier & 0x4000 else "goes on"
+
+
+def _tear(stream: Path) -> None:
+    """Take half a packet off a transport stream."""
+    data = stream.read_bytes()
+    stream.write_bytes(data[: len(data) // TS_PACKET * TS_PACKET - TS_PACKET // 2])
 
 
 def test_an_avi_may_break_off_anywhere(tmp_path: Path) -> None:
