@@ -22,6 +22,7 @@ write with Ultralytics, on torch and on its OpenVINO export, and the floor under
 `scaling`     `python -m benchmarks.scaling`: several workers, and everything but the model
 `endurance`   `python -m benchmarks.endurance`: memory through hours of video
 `renderings`  `python -m benchmarks.renderings`: videos with boxes, beside bare decoding and encoding
+`detector`    `python -m benchmarks.detector`: the model alone, by the size of its batches
 `stand_ins`   a Kadr whose inference workers are stand-ins
 `stand_in`    such a worker
 ============  ======================================================================================

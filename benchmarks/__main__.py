@@ -25,7 +25,7 @@ from benchmarks.course import Course, check_parity, plan_turns
 from benchmarks.findings import SIDES, Findings, Run, Side
 from benchmarks.machine import changed_settings, describe_commit, describe_machine, list_versions
 from benchmarks.report import render
-from benchmarks.rivals import open_rivals
+from benchmarks.rivals import EXPORTED, open_rivals
 from benchmarks.service import open_service
 from benchmarks.videos import DRAWN, REAL, Video, collect, data_folder, default_names, draw_latency_clip
 
@@ -62,7 +62,7 @@ def run_benchmark(asked: argparse.Namespace, folder: Path) -> Findings:
         KadrError: it cannot be done; the sentence says why.
     """
     began = time.monotonic()
-    weights, export = asyncio.run(_prepare_model(asked.model, folder))
+    weights, export = asyncio.run(_prepare_model(asked.model, folder, asked.sides))
     findings = Findings(
         began=datetime.now(UTC).isoformat(timespec="seconds"),
         commit=describe_commit(),
@@ -94,7 +94,7 @@ def _run(
     *,
     videos: Sequence[Video],
     weights: Weights,
-    export: Export,
+    export: Export | None,
     folder: Path,
 ) -> Course:
     """Measure one Kadr against the others."""
@@ -119,8 +119,10 @@ def _run(
     return course
 
 
-async def _prepare_model(model: Path | None, folder: Path) -> tuple[Weights, Export]:
-    """Copy the weights and what was exported of them into the folder, and export them for the others."""
+async def _prepare_model(
+    model: Path | None, folder: Path, sides: Sequence[Side]
+) -> tuple[Weights, Export | None]:
+    """Copy the weights and what was exported of them into the folder; export them if a side needs it."""
     data = data_folder()
     shared = data / "weights" / "yolov8n.pt" if data else None
     source = model or (shared if shared is not None and shared.is_file() else MODELS / DEMO_MODEL)
@@ -132,6 +134,8 @@ async def _prepare_model(model: Path | None, folder: Path) -> tuple[Weights, Exp
     weights = await find_weights(settings)
     for made in source.parent.glob(f"*-{weights.sha256[:16]}-*{SUFFIX}"):
         shutil.copytree(made, folder / made.name)
+    if EXPORTED.isdisjoint(sides):
+        return weights, None
     export = await load_export(weights, settings)
     if not export.facts.graph:
         raise Misconfigured(f"{source.name} cannot be exported, and so not compared: {export.facts.no_graph}")

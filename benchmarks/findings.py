@@ -111,6 +111,7 @@ class MachineFacts:
         system: the kernel.
         load: the load average over 1, 5 and 15 minutes before the run began.
         niceness: of everything.
+        gpu: the name of an NVIDIA GPU, if there is one.
     """
 
     processor: str
@@ -120,6 +121,7 @@ class MachineFacts:
     system: str
     load: tuple[float, float, float]
     niceness: int
+    gpu: str = ""
 
 
 @dataclass

@@ -59,7 +59,18 @@ def describe_machine() -> MachineFacts:
         system=f"{platform.system()} {platform.release()}",
         load=os.getloadavg(),
         niceness=os.nice(0),
+        gpu=_gpu(),
     )
+
+
+def _gpu() -> str:
+    """Return what the driver says of the GPU; empty where there is none."""
+    command = ("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return answer.stdout.strip().partition("\n")[0]
 
 
 def list_versions() -> dict[str, str]:

@@ -87,6 +87,7 @@ def _machine(findings: Findings) -> str:
         ("took", f"{findings.minutes:.0f} minutes, {repeats} repetitions"),
         ("commit", findings.commit or "-"),
         ("processor", f"{machine.processor}: {machine.cores} cores; {', '.join(machine.abilities)}"),
+        *((("GPU, driver", machine.gpu),) if machine.gpu else ()),
         ("memory", f"{machine.memory} GiB"),
         ("system", f"{machine.system}, niceness {machine.niceness}"),
         ("load average before", load),

@@ -27,6 +27,9 @@ JOBS_OF: Final[dict[Side, tuple[Job, ...]]] = {
 }
 """The children of each side; all of a side work at the same time."""
 
+EXPORTED: Final[frozenset[Side]] = frozenset({"openvino", "floor"})
+"""Sides that run the model's export."""
+
 WARM_FRAMES: Final = 10
 """Sampled frames after which a model has met a shape, and a processor's caches the model."""
 
@@ -135,19 +138,23 @@ class Rival:
 
 
 @contextmanager
-def open_rivals(sides: Sequence[Side], weights: Path, export: Export, folder: Path) -> Iterator[list[Rival]]:
+def open_rivals(
+    sides: Sequence[Side], weights: Path, export: Export | None, folder: Path
+) -> Iterator[list[Rival]]:
     """Start the children of these sides and wait until they are loaded; they end with the block.
 
     Args:
         sides: whom; Kadr is none of them.
         weights: of the model.
-        export: the same model for OpenVINO.
+        export: the same model for OpenVINO; only the sides `EXPORTED` need it.
         folder: for logs and Ultralytics' settings.
 
     Raises:
         RivalGone: one could not load its model.
     """
-    models = {"torch": weights, "openvino": export.graph.parent, "graph": export.graph, "decode": Path()}
+    models = {"torch": weights, "decode": Path()}
+    if export is not None:
+        models |= {"openvino": export.graph.parent, "graph": export.graph}
     with ExitStack() as opened:
         rivals = []
         for side in (each for each in SIDES if each in sides and each in JOBS_OF):

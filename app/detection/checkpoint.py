@@ -106,6 +106,20 @@ def has_cuda() -> bool:
     return bool(torch.cuda.is_available())
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Return whether torch says that a GPU has no more memory."""
+    import torch  # noqa: PLC0415  # heavy; whoever asks has it loaded
+
+    return isinstance(error, torch.OutOfMemoryError)
+
+
+def free_memory() -> None:
+    """Give back what torch keeps of a GPU's memory without using it."""
+    import torch  # noqa: PLC0415  # likewise
+
+    torch.cuda.empty_cache()
+
+
 def one_line(error: BaseException) -> str:
     """Return the first line of an error's text without the ornaments of Ultralytics."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

@@ -19,6 +19,7 @@ from app.detection.process import tune_process
 from app.detection.wanted import Wanted
 from app.detection.weights import Weights, find_weights
 from app.domain.messages import FrameResult, FrameSampled, ModelFacts
+from app.errors import Misconfigured, Rejected
 from app.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -139,5 +140,9 @@ def _facts(weights: Weights, backend: str) -> ModelFacts:
 def _torch_model(weights: Weights, settings: Settings) -> Batched:
     model = TorchModel(weights.path, weights.sha256, settings.imgsz, data_dir=settings.data_dir)
     # What is done on first use is done now; and what fails, fails now.
-    model.detect_batch([np.zeros((settings.imgsz, settings.imgsz, 3), np.uint8)], Wanted(conf=0.25))
+    blank = np.zeros((settings.imgsz, settings.imgsz, 3), np.uint8)
+    (found,) = model.detect_batch([blank], Wanted(conf=0.25))
+    if isinstance(found, Rejected):
+        message = f"the GPU has not the memory for one picture of IMGSZ={settings.imgsz} and {weights.path}"
+        raise Misconfigured(message)
     return model

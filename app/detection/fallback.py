@@ -1,5 +1,6 @@
 """Ultralytics' own predict: for a GPU, and for models that OpenVINO cannot run."""
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,9 +9,13 @@ from typing import Any
 import numpy as np
 
 from app.detection.boxes import Boxes
-from app.detection.checkpoint import has_cuda, load_model, safe_environment
+from app.detection.checkpoint import free_memory, has_cuda, is_out_of_memory, load_model, safe_environment
 from app.detection.pictures import Pixels
 from app.detection.wanted import Wanted
+from app.domain.failures import failure
+from app.errors import Rejected
+
+logger = logging.getLogger(__name__)
 
 
 class TorchModel:
@@ -36,13 +41,39 @@ class TorchModel:
         names = self._model.names
         self.names = tuple(str(names.get(i, i)) for i in range(max(names, default=-1) + 1))
 
-    def detect_batch(self, pictures: Sequence[Pixels], wanted: Wanted) -> list[Boxes]:
-        """Return what is in each picture, in its pixels; blocks.
+    def detect_batch(self, pictures: Sequence[Pixels], wanted: Wanted) -> list[Boxes | Rejected]:
+        """Return what is in each picture, in its pixels, or `model_memory`; blocks.
+
+        Where a GPU has not the memory for all of them at once, half is asked at a time.
 
         Args:
             pictures: of one shape, so that they are one batch on the canvas that one of them would have.
             wanted: which boxes, and how large the canvas.
         """
+        answer = self._predict(pictures, wanted)
+        if answer is not None:
+            return answer
+        if len(pictures) == 1:
+            height, width = pictures[0].shape[:2]
+            size = wanted.imgsz or self._imgsz
+            reason = failure("model_memory", f"They have {width}x{height} pixels, and imgsz is {size}.")
+            return [Rejected(reason.code, reason.message)]
+        logger.warning("the GPU's memory is too small for a batch", extra={"pictures": len(pictures)})
+        half = len(pictures) // 2
+        return self.detect_batch(pictures[:half], wanted) + self.detect_batch(pictures[half:], wanted)
+
+    def _predict(self, pictures: Sequence[Pixels], wanted: Wanted) -> list[Boxes | Rejected] | None:
+        """Return what Ultralytics finds, None if a GPU has not the memory for it."""
+        try:
+            return self._ask(pictures, wanted)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        # Only here the error, and with it what it held of the GPU, is gone.
+        free_memory()
+        return None
+
+    def _ask(self, pictures: Sequence[Pixels], wanted: Wanted) -> list[Boxes | Rejected]:
         results = self._model.predict(
             list(pictures),
             conf=wanted.conf,

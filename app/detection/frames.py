@@ -43,8 +43,8 @@ class Batched(Protocol):
     backend: str
     names: tuple[str, ...]
 
-    def detect_batch(self, pictures: Sequence[Pixels], wanted: Wanted) -> list[Boxes]:
-        """Return what is in each picture, in its pixels."""
+    def detect_batch(self, pictures: Sequence[Pixels], wanted: Wanted) -> list[Boxes | Rejected]:
+        """Return what is in each picture, in its pixels, or why it cannot be looked at."""
         ...
 
 
@@ -121,7 +121,11 @@ class BatchDetector:
         for (_, wanted), group in alike.items():
             found = self._model.detect_batch([picture for _, picture in group], wanted)
             for (index, picture), boxes in zip(group, found, strict=True):
-                results[index] = _found(tasks[index], picture, boxes, self.names)
+                results[index] = (
+                    _failed(tasks[index], boxes)
+                    if isinstance(boxes, Rejected)
+                    else _found(tasks[index], picture, boxes, self.names)
+                )
         return [results[index] for index in range(len(tasks))]
 
 

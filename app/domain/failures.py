@@ -15,6 +15,7 @@ SENTENCES: Final[dict[str, str]] = {
     "empty_window": "No frame that could be looked at lies between the start and the end asked for.",
     "unknown_class": "A class that was asked for is none that the model knows.",
     "unsupported_size": "The model cannot look at pictures as small, or as long, as these.",
+    "model_memory": "The model needs more memory for pictures as large as these than there is.",
     "too_many_pixels": "A frame of the video is larger than the limit allows.",
     "too_many_frames": "The video has more frames than the limit allows.",
     "too_many_streams": "The file has more streams than the limit allows.",
@@ -33,7 +34,7 @@ SENTENCES: Final[dict[str, str]] = {
     "worker_crashed": "Each worker that took the video up crashed.",
 }
 
-OF_THE_VIDEO: Final = frozenset({"unknown_class", "unsupported_size"})
+OF_THE_VIDEO: Final = frozenset({"unknown_class", "unsupported_size", "model_memory"})
 """Codes of a frame that are true of its whole video: one such frame lets the video fail."""
 
 

@@ -26,6 +26,7 @@ ELSEWHERE: Final = {
     "worker_crashed",
     "unknown_class",
     "unsupported_size",
+    "model_memory",
     "decoder_crashed",
 }
 """Codes that say nothing of the file, or that need more than a file: see the tests of the stages, and for a

@@ -185,6 +185,7 @@ export default {
   "error.no_frames": "Not one frame of the video could be decoded.",
   "error.empty_window": "No frame that could be looked at lies between the start and the end asked for.",
   "error.unknown_class": "A class that was asked for is none that the model knows.",
+  "error.model_memory": "The model needs more memory for pictures as large as these than there is.",
   "error.unsupported_size": "The model cannot look at pictures as small, or as long, as these.",
   "error.too_many_pixels": "A frame of the video is larger than the limit allows.",
   "error.too_many_frames": "The video has more frames than the limit allows.",

@@ -135,6 +135,7 @@ export default {
   "video.todo.no_frames": "See whether a player shows it. If so, convert it and upload that.",
   "video.todo.empty_window": "Upload it with another start and end; the exact words below say where it ends.",
   "video.todo.unknown_class": "Upload it with other classes; the exact words below name those that there are.",
+  "video.todo.model_memory": "Upload it with a smaller picture size. Or the operator gives the model a GPU with more memory.",
   "video.todo.unsupported_size": "Upload it with a larger picture size.",
   "video.todo.too_many_pixels": "Shrink it. Or the operator raises MAX_PIXELS.",
   "video.todo.too_many_frames": "Split it. Or the operator raises MAX_FRAMES.",
