@@ -21,7 +21,6 @@ from typing import Final
 
 import numpy as np
 
-from agents.inference import IN_FLIGHT
 from app.detection.detector import Detector, open_detector
 from app.domain.messages import FrameSampled
 from app.errors import KadrError
@@ -30,6 +29,9 @@ from benchmarks.parity import task_of
 
 PICTURES: Final = 64
 """Different pictures, so that nobody looks at one that is still in a cache."""
+
+AT_ONCE: Final = 3
+"""Batches under way at the same time, as in the inference role (`agents.inference.IN_FLIGHT`)."""
 
 REPEATS: Final = 3
 """Times that each size of a batch has its turn."""
@@ -71,7 +73,7 @@ async def measure(detector: Detector, tasks: Sequence[FrameSampled], batch: int,
         while time.monotonic() < until:
             done += len(await detector.detect(list(itertools.islice(source, batch))))
 
-    await asyncio.gather(*(ask() for _ in range(IN_FLIGHT)))
+    await asyncio.gather(*(ask() for _ in range(AT_ONCE)))
     return done
 
 
