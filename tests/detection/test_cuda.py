@@ -62,7 +62,7 @@ async def test_half_precision_finds_what_a_processor_finds(
         assert detector.facts.backend == "ultralytics cuda f16"
     agreement = parity.compare(await parity.ours(tasks, settings_for(tiny_model)), expected)
     assert agreement.boxes > 500
-    # 11 bits of a number are left: boxes move by a fraction of a pixel, scores in the third digit. The boxes of
+    # 11 bits of a number are left: boxes move by a fraction of a pixel, scores in the third digit. Boxes of
     # this model overlap in crowds, of which suppression keeps one or another: a trained one agrees better.
     assert agreement.share >= 0.95, agreement.row
     assert float(np.median(agreement.conf_differences)) < 0.005, agreement.row
