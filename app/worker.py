@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -293,6 +293,16 @@ class Worker(faust.App, Generic[Clients]):  # type: ignore[misc]  # Faust has no
                 await asyncio.sleep(1.0)
             else:
                 return
+
+    async def leave_group(self, within: float) -> None:
+        """Take this worker out of its group, so that the others need not wait for it.
+
+        If the broker does not answer within so many seconds, they wait for the session timeout.
+        """
+        self._note_membership()
+        with suppress(RetryLater, TimeoutError):
+            async with asyncio.timeout(within):
+                await self.broker.remove_member(self.role, self._membership.last)
 
     async def on_shutdown(self) -> None:
         """Close the clients, after every agent has stopped."""

@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
 import numpy as np
@@ -32,6 +33,32 @@ DEMO_NOTE: Final = (
 
 THREADS: Final = 3
 """Two wait in the graph for a picture each, one decodes the next meanwhile."""
+
+
+MOST_DECODING: Final = 8
+"""Threads that decode for batches at most: a picture takes them 1 to 3 ms, a GPU about 1."""
+
+
+class Threads:
+    """Where frames are looked at; no thread exists before there is work for it.
+
+    Attributes:
+        whole: take a frame through decoding and a graph each.
+        decoding: decode pictures for batches.
+        model: the one thread that a model on torch is loaded and used in. What torch and CUDA keep per thread
+            is made once, and batches do not get into each other's way.
+    """
+
+    def __init__(self) -> None:
+        self.whole = ThreadPoolExecutor(THREADS, thread_name_prefix="detector")
+        cores = len(os.sched_getaffinity(0))
+        self.decoding = ThreadPoolExecutor(min(cores, MOST_DECODING), thread_name_prefix="decoding")
+        self.model = ThreadPoolExecutor(1, thread_name_prefix="model")
+
+    def shutdown(self) -> None:
+        """Drop what waits, and wait for what is under way; blocks."""
+        for pool in (self.decoding, self.whole, self.model):
+            pool.shutdown(cancel_futures=True)
 
 
 class Detector(Protocol):
@@ -71,11 +98,11 @@ async def open_detector(settings: Settings) -> AsyncIterator[Detector]:
     weights = await find_weights(settings)
     if weights.is_demo:
         logger.warning(DEMO_NOTE)
-    threads = ThreadPoolExecutor(THREADS, thread_name_prefix="detector")
+    threads = Threads()
     try:
         yield await _opened(weights, settings, threads)
     finally:
-        await asyncio.to_thread(threads.shutdown, cancel_futures=True)
+        await asyncio.to_thread(threads.shutdown)
 
 
 def load_graph(export: Export, settings: Settings) -> OneByOne | str:
@@ -96,7 +123,7 @@ def load_graph(export: Export, settings: Settings) -> OneByOne | str:
         return str(error)
 
 
-async def _opened(weights: Weights, settings: Settings, threads: Executor) -> Detector:
+async def _opened(weights: Weights, settings: Settings, threads: Threads) -> Detector:
     here = await asyncio.to_thread(look_around)
     choice = choose(weights, settings, here, Exports.of(weights, settings))
     if choice.way is Way.EXPORT_FIRST:
@@ -106,11 +133,13 @@ async def _opened(weights: Weights, settings: Settings, threads: Executor) -> De
         graph = await asyncio.to_thread(load_graph, choice.export, settings)
         if not isinstance(graph, str):
             facts = _facts(weights, graph.backend)
-            return _ready(ParallelDetector(graph, facts, threads, settings.imgsz), choice)
+            return _ready(ParallelDetector(graph, facts, threads.whole, settings.imgsz), choice)
         choice = without_graph(weights, settings, here, graph)
-    model = await asyncio.to_thread(_torch_model, weights, settings)
+    loop = asyncio.get_running_loop()
+    model = await loop.run_in_executor(threads.model, _torch_model, weights, settings)
     facts = _facts(weights, model.backend)
-    return _ready(BatchDetector(model, facts, threads, settings.imgsz), choice)
+    detector = BatchDetector(model, facts, settings.imgsz, decoding=threads.decoding, asking=threads.model)
+    return _ready(detector, choice)
 
 
 def _ready(detector: Detector, choice: Choice) -> Detector:

@@ -88,25 +88,27 @@ class BatchDetector:
     Args:
         model: who is asked.
         facts: of the model.
-        threads: in which it is asked.
         imgsz: the operator's.
+        decoding: threads that decode.
+        asking: the one thread that asks the model.
     """
 
-    def __init__(self, model: Batched, facts: ModelFacts, threads: Executor, imgsz: int) -> None:
+    def __init__(
+        self, model: Batched, facts: ModelFacts, imgsz: int, *, decoding: Executor, asking: Executor
+    ) -> None:
         self.facts = facts
         self.names = model.names
         self._model = model
-        self._threads = threads
         self._imgsz = imgsz
-        self._turn = asyncio.Lock()
+        self._decoding = decoding
+        self._asking = asking
 
     async def detect(self, tasks: Sequence[FrameSampled]) -> list[FrameResult]:
         """Return what is in each frame, in the order of the tasks."""
         loop = asyncio.get_running_loop()
-        reads = (loop.run_in_executor(self._threads, _read, task, self.names, self._imgsz) for task in tasks)
+        reads = (loop.run_in_executor(self._decoding, _read, task, self.names, self._imgsz) for task in tasks)
         asked = await asyncio.gather(*reads)
-        async with self._turn:
-            return await loop.run_in_executor(self._threads, self._look_at, tasks, asked)
+        return await loop.run_in_executor(self._asking, self._look_at, tasks, asked)
 
     def _look_at(
         self, tasks: Sequence[FrameSampled], questions: Sequence[_Question | Rejected]

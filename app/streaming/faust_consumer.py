@@ -1,9 +1,11 @@
-"""Faust's consumer without four ways in which it forgets messages that nobody has read.
+"""Faust's consumer without four ways in which it forgets messages that nobody has read, and one of lingering.
 
 They happen around a rebalance, or a start, while messages arrive, and after Kafka has lost its disk. Nothing
 is acknowledged that was not done; but a message stays unread until a later one comes into its partition.
 """
 
+import asyncio
+import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -12,8 +14,13 @@ from faust.types import TP
 
 from app.errors import RetryLater
 
+logger = logging.getLogger(__name__)
+
 PAUSE: Final = 1.0
 """Seconds before the broker is asked once more."""
+
+LEAVE_WITHIN: Final = 5.0
+"""Seconds for leaving the group as aiokafka does it, and then for telling the broker ourselves."""
 
 
 class Consumer(aiokafka.Consumer):  # type: ignore[misc]  # Faust has no types
@@ -73,7 +80,21 @@ class Consumer(aiokafka.Consumer):  # type: ignore[misc]  # Faust has no types
 
 
 class _Thread(aiokafka.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust has no types
-    """Lets every commit say which topic it is for."""
+    """Lets every commit say which topic it is for, and leaves its group at once."""
+
+    async def on_thread_stop(self) -> None:
+        """Leave the group; wait for no rebalance that is under way.
+
+        aiokafka ends a rebalance before it leaves (0.14.0, `GroupCoordinator.close`), and that may wait a
+        minute for another worker. By now the agents have stopped, and what they did is acknowledged.
+        """
+        try:
+            async with asyncio.timeout(LEAVE_WITHIN):
+                await super().on_thread_stop()
+        except TimeoutError:
+            logger.info("leaving the group in the middle of a rebalance")
+            leaving = asyncio.run_coroutine_threadsafe(self.app.leave_group(LEAVE_WITHIN), self.parent_loop)
+            await asyncio.wrap_future(leaving)
 
     def _create_worker_consumer(self, transport: Any) -> Any:  # noqa: ANN401 - Faust has no types
         consumer = super()._create_worker_consumer(transport)

@@ -94,8 +94,8 @@ async def test_frames_that_share_a_batch_are_asked_each_for_its_own(
         task_of(2, conf=0.25, classes=(1,)),
         task_of(1, conf=0.25, max_det=2),
     ]
-    with ThreadPoolExecutor(2) as threads:
-        detector = BatchDetector(model, MODEL, threads, 320)
+    with ThreadPoolExecutor(2) as decoding, ThreadPoolExecutor(1) as asking:
+        detector = BatchDetector(model, MODEL, 320, decoding=decoding, asking=asking)
         together = await detector.detect(tasks)
         assert together == [(await detector.detect([task]))[0] for task in tasks]
     every, squares, unknown, small, _, few = together

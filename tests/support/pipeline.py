@@ -115,10 +115,10 @@ class Pipeline:
 
     @contextlib.contextmanager
     def another_worker(
-        self, role: str, name: str, *, ready_within: float = 60.0
+        self, role: str, name: str, *, ready_within: float = 60.0, given: Mapping[str, str] = NOTHING
     ) -> Iterator[subprocess.Popen[bytes]]:
         """Run one more worker of a role, ready, until the block ends; then stop it in an orderly way."""
-        with self._start_worker(role, name) as (process, port):
+        with self.started_worker(role, name, given=given) as (process, port):
             self.wait_until(
                 partial(_is_ready, port), seconds=ready_within, otherwise=lambda: f"{name} is not ready"
             )
@@ -129,7 +129,7 @@ class Pipeline:
         """Run the worker of a role with other settings, in its own place, until the block ends."""
         self.stack.stop_program(role)
         port = getattr(self.stack.ports, role)
-        with self._start_worker(role, f"{role}-changed", port=port, given=given):
+        with self.started_worker(role, f"{role}-changed", port=port, given=given):
             self.wait_until(partial(_is_ready, port), otherwise=lambda: f"{role} is not ready")
             yield
         self.stack.start_program(role)
@@ -154,7 +154,7 @@ class Pipeline:
         with contextlib.ExitStack() as opened:
             started = [
                 opened.enter_context(
-                    self._start_worker(
+                    self.started_worker(
                         role, f"{role}-{name}", module=module, given={"NEWER_ROLE": role, **variables}
                     )
                 )
@@ -165,10 +165,13 @@ class Pipeline:
             yield
 
     @contextlib.contextmanager
-    def _start_worker(
+    def started_worker(
         self, role: str, name: str, *, port: int = 0, module: str = "", given: Mapping[str, str] = NOTHING
     ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-        """Start a worker with a port, unless one is named, and a log of its own; yield it with its port."""
+        """Start a worker with a port, unless one is named, and a log of its own; yield it with its port.
+
+        It need not be ready; when the block ends it is stopped in an orderly way.
+        """
         environment = {**os.environ, **self.stack.given, **self.stack.environment(), **given}
         with free_ports() as ports:
             port = port or getattr(ports, role)
