@@ -1,6 +1,5 @@
 """Decoding and picture work side by side: records out of a video."""
 
-import base64
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,6 +8,7 @@ from threading import Lock
 from typing import BinaryIO, Final
 
 import msgspec
+import pybase64
 
 from app.decoding.container import check_processor_time
 from app.decoding.limits import extend_processor_time
@@ -108,7 +108,7 @@ class Splitter:
             sample.time,
             sample.width,
             sample.height,
-            base64.b64encode(image),
+            pybase64.b64encode(image),
         )
         job = self._order.job
         key = frame_key(job.video_id, job.attempt, sample.number)

@@ -3,12 +3,12 @@
 OpenCV releases the GIL in what is called here, so threads decode beside the model.
 """
 
-import binascii
 from typing import Any, Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import pybase64
 
 from app.detection.boxes import Placement
 from app.errors import Undecodable
@@ -38,7 +38,7 @@ def read_picture(image: str) -> Pixels:
         Undecodable: it is not base64, not a JPEG, breaks off, or is too large.
     """
     try:
-        data = binascii.a2b_base64(image)
+        data = pybase64.b64decode(image, validate=True)
     except ValueError as error:
         raise Undecodable(CODE, f"The picture is not base64: {error}.") from error
     return decode_picture(data)
