@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import yaml
 from pydantic import SecretStr
 
 from app.local.credentials import Credentials
@@ -363,6 +364,17 @@ def test_mongo_knows_the_user_of_both_uris() -> None:
         assert uri.username == server["MONGO_INITDB_ROOT_USERNAME"]
         assert uri.password == server["MONGO_INITDB_ROOT_PASSWORD"]
         assert (uri.hostname, uri.port) == ("mongo", published(SERVICES["mongo"])[2])
+
+
+def test_a_gpu_is_given_to_the_one_process_that_runs_the_model() -> None:
+    added = yaml.safe_load((ROOT / "deploy" / "docker-compose.gpu.yml").read_text())
+    assert added.keys() == {"services"}
+    (name,) = added["services"]
+    assert OURS[name] == "inference"
+    (device,) = added["services"][name]["deploy"]["resources"]["reservations"]["devices"]
+    assert device["driver"] == "nvidia"
+    assert device["capabilities"] == ["gpu"]
+    assert added["services"][name]["image"] == "kadr:inference", "the slim one has no CUDA"
 
 
 def test_compose_itself_accepts_the_file() -> None:
