@@ -37,6 +37,10 @@
 `streamed`             answers that are written while they are sent
 `derived`              summaries and tracks, computed once and kept
 `problems`             errors as RFC 9457 problem details
+`codes`                their codes, and what each means
+`description`          the OpenAPI document
+`wording`              its schemas in words, and examples of them
+`reference`            the same as `docs/rest.md`
 `measures`             how long requests take
 `guards`               who is refused: foreign names, pages of others, heads that nobody needs
 `bodies`               bodies of all other requests, bounded in bytes and in time

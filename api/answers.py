@@ -39,7 +39,7 @@ class Operation(BaseModel):
     """A video and how far it is."""
 
     video_id: str = Field(examples=[EVENT_ID])
-    status_code: Literal["new", "sent", "ready", "failed"]
+    status_code: Literal["new", "sent", "ready", "failed"] = Field(examples=["ready"])
     status_description: str = Field(
         description="In the language of `Accept-Language` (ru, en).",
         examples=["Результат сохранён в S3 и готов к забору"],
@@ -109,8 +109,11 @@ class LookedWith(BaseModel):
     """The model that looked."""
 
     name: str = Field(examples=["best.pt"])
-    sha256: str
-    backend: str = Field(examples=["openvino"])
+    sha256: str = Field(
+        description="Of its weights.",
+        examples=["31e20dde3def09e2cf938c7be6fe23d9150bbbe503982af13345706515f2ef95"],
+    )
+    backend: str = Field(examples=["openvino f32"])
     demo: bool = False
 
 
@@ -170,11 +173,11 @@ class FollowedWith(BaseModel):
     name: str = Field(examples=["ByteTrack"])
     version: str = Field(description="Of the library `trackers`.", examples=["2.6.1"])
     frame_rate: float = Field(description="Frames looked at per second of video.", examples=[5.0])
-    lost_track_buffer: int
-    track_activation_threshold: float
-    high_conf_det_threshold: float
-    minimum_consecutive_frames: int
-    minimum_iou_threshold: float
+    lost_track_buffer: int = Field(examples=[30])
+    track_activation_threshold: float = Field(examples=[0.7])
+    high_conf_det_threshold: float = Field(examples=[0.6])
+    minimum_consecutive_frames: int = Field(examples=[2])
+    minimum_iou_threshold: float = Field(examples=[0.1])
 
 
 class DetectionsPage(BaseModel):

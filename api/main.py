@@ -17,6 +17,7 @@ from api.cancellations import Cancellations
 from api.courier import Courier, ending
 from api.dependencies import Services
 from api.derived import open_derivations
+from api.description import DESCRIPTION, TAGS, Described
 from api.guards import Guard
 from api.headers import SecurityHeaders
 from api.keys import KeyCheck, KeyRing
@@ -80,20 +81,6 @@ EVERY_MINUTE: Final = timedelta(minutes=1)
 """Indexes and buckets are made sure of that often, because a server may come back without them."""
 
 EVERY_HOUR: Final = timedelta(hours=1)
-
-DESCRIPTION: Final = """
-Finds objects in stored videos: upload a video, get back which objects are in it, where and in which frame.
-Every error is a problem detail (RFC 9457) of media type `application/problem+json`.
-Where the API is reached from other machines it asks for an API key; with one, a client sees its own videos.
-"""
-
-TAGS: Final = [
-    {"name": "videos", "description": "What is to be done: upload, request, delete."},
-    {"name": "results", "description": "What came of it."},
-    {"name": "webhooks", "description": "Who is told, and whether it arrived."},
-    {"name": "media", "description": "The video itself, its frames, and what is made of it to look at."},
-    {"name": "health", "description": "Whether the service lives and whether it can work."},
-]
 
 
 @asynccontextmanager
@@ -199,7 +186,7 @@ def create_api(open_: OpenServices) -> FastAPI:
             api.state.services = services
             yield
 
-    api = FastAPI(
+    api = Described(
         title="Kadr",
         version=health.VERSION,
         summary="Objects in stored videos",

@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem details: one shape for every error of every call."""
 
 import logging
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
+from api.codes import described
 from api.headers import UNLESS_SAID
 from app.clients.renderer import RunnerBusy
 from app.clients.storage import TooLarge
@@ -130,12 +132,17 @@ def problem(
     return Response(msgspec.json.encode(body), status, headers, media_type=MEDIA_TYPE)
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the errors of a call for the OpenAPI document; those of `ALWAYS` are among them."""
+def documented(*statuses: int, codes: Iterable[str] = ()) -> dict[int | str, dict[str, Any]]:
+    """Return the errors of a call for the OpenAPI document; those of `ALWAYS` are among them.
+
+    Args:
+        statuses: of HTTP.
+        codes: those of `PARTICULAR` that the call may answer, beside the usual ones of each status.
+    """
     return {
         status: {
             "model": Problem,
-            "description": HTTPStatus(status).phrase,
+            "description": described(status, codes),
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
         for status in sorted({*statuses, *ALWAYS})

@@ -1,5 +1,7 @@
 """Calls that need a finished video: what is answered while it is not, or never will be."""
 
+from typing import Final
+
 import msgspec
 from fastapi import FastAPI, Request, Response
 
@@ -16,6 +18,9 @@ from app.exports.process import ExportFailed
 
 READY_RETRY_AFTER = "5"
 """Seconds; a video takes seconds to hours, and the question costs next to nothing."""
+
+CODES: Final = ("not_ready", "video_failed", "export_failed")
+"""What is answered here, for the OpenAPI document."""
 
 
 class NotReady(RetryLater):

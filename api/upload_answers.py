@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from api.answers import EVENT_ID
 from api.options import VideoOptions
@@ -21,6 +22,7 @@ LARGEST = 5 << 40
 """Bytes: S3's largest object."""
 
 _URL = f"http://127.0.0.1:9000/videos/input/{EVENT_ID}.mp4?X-Amz-Algorithm=AWS4-HMAC-SHA256&…"
+_HEADERS: JsonDict = {"Content-Type": "video/mp4", "If-None-Match": "*", "x-amz-meta-kadr-upload": "1"}
 
 
 class WantedUpload(VideoOptions):
@@ -49,7 +51,7 @@ class Put(BaseModel):
     url: str = Field(examples=[_URL])
     headers: dict[str, str] = Field(
         description="To be sent as they are, besides `Content-Length`, which is signed too.",
-        examples=[{"Content-Type": "video/mp4", "If-None-Match": "*", "x-amz-meta-kadr-upload": "1"}],
+        examples=[_HEADERS],
     )
     size: int = Field(description="Bytes of the body.", examples=[3670016])
 
@@ -62,6 +64,24 @@ class PartPut(Put):
 
 class BegunUpload(BaseModel):
     """Where the bytes go. `upload_id` is also the id of the video that the upload will be."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "upload_id": EVENT_ID,
+                    "video_id": EVENT_ID,
+                    "method": "single",
+                    "bucket": "videos",
+                    "object": f"input/{EVENT_ID}.mp4",
+                    "size": 3670016,
+                    "expires_at": "2026-10-06T12:00:00Z",
+                    "urls_expire_at": "2026-10-05T13:00:00Z",
+                    "put": {"url": _URL, "headers": _HEADERS, "size": 3670016},
+                }
+            ]
+        },
+    )
 
     upload_id: str = Field(examples=[EVENT_ID])
     video_id: str = Field(examples=[EVENT_ID])

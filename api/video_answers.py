@@ -18,6 +18,9 @@ from app.clients.video_outbox import Page, Video
 from app.domain.options import listed as listed_options
 from app.domain.states import Stage, State
 
+CREATED = "2026-10-05T12:00:00.021000Z"
+SENT = "2026-10-05T12:00:00.102000Z"
+
 
 class ChosenOptions(BaseModel):
     """The options of a video, those that nobody chose too."""
@@ -51,8 +54,10 @@ class ListedVideo(BaseModel):
     options: ChosenOptions
     bucket: str = Field(examples=["videos"])
     object: str = Field(examples=[f"input/{EVENT_ID}.mp4"])
-    created_at: datetime
-    sent_at: datetime | None = Field(description="When the pipeline had it; null while it is queued.")
+    created_at: datetime = Field(examples=[CREATED])
+    sent_at: datetime | None = Field(
+        description="When the pipeline had it; null while it is queued.", examples=[SENT]
+    )
     ended_at: datetime | None = Field(description="When it was ready, failed or cancelled.")
     error: FrameError | None = Field(description="Why it has failed.", examples=[None])
 
@@ -84,17 +89,23 @@ class ShownProgress(BaseModel):
         None, description="Until every frame is looked at; null as long as nobody knows.", examples=[10.0]
     )
     queue_position: int | None = Field(
-        None, description="Videos that wait and are before it; 0 where it is open. 1000 is 1000 or more."
+        None,
+        description="Videos that wait and are before it; 0 where it is open. 1000 is 1000 or more.",
+        examples=[0],
     )
 
 
 class ShownTimes(BaseModel):
     """When each stage was reached; null where it was not, or nobody knows."""
 
-    created: datetime
-    sent: datetime | None = Field(description="It was published.")
-    accepted: datetime | None = Field(description="A runner has recorded it.")
-    decoding: datetime | None = Field(description="Its first frame was about to be decoded.")
+    created: datetime = Field(examples=[CREATED])
+    sent: datetime | None = Field(description="It was published.", examples=[SENT])
+    accepted: datetime | None = Field(
+        description="A runner has recorded it.", examples=["2026-10-05T12:00:00.314000Z"]
+    )
+    decoding: datetime | None = Field(
+        description="Its first frame was about to be decoded.", examples=["2026-10-05T12:00:00.402000Z"]
+    )
     decoded: datetime | None = Field(description="All its frames were on their way.")
     detected: datetime | None = Field(description="All its frames were looked at.")
     ready: datetime | None = Field(description="Its result was stored.")

@@ -10,7 +10,7 @@ from api.dependencies import Served
 from api.json_response import JsonResponse
 from api.problems import documented, problem
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health checks"])
 
 
 def _version() -> str:

@@ -16,7 +16,7 @@ from api.routes.v1.submitting import schema_of
 from api.upload_answers import BegunUpload, CompletedUpload, Parts, WantedParts, WantedUpload
 from app.errors import Rejected
 
-router = APIRouter(prefix="/api", tags=["videos"])
+router = APIRouter(prefix="/api", tags=["direct uploads"])
 
 WANTED: Final = schema_of(WantedUpload)
 
@@ -54,7 +54,7 @@ async def sign_parts(upload_id: str, wanted: WantedParts, services: Served, call
     "/uploads/{upload_id}/complete",
     response_model=Accepted,
     summary="Complete a direct upload",
-    responses=documented(401, 403, 404, 409, 413, 422, 429),
+    responses=documented(401, 403, 404, 409, 413, 422, 429, codes=("not_uploaded", "conflict")),
 )
 async def complete_upload(
     upload_id: str, services: Served, caller: Submits, completed: CompletedUpload | None = None
@@ -71,7 +71,7 @@ async def complete_upload(
     status_code=204,
     response_class=Response,
     summary="Abort a direct upload",
-    responses=documented(401, 403, 404, 409),
+    responses=documented(401, 403, 404, 409, codes=("conflict",)),
 )
 async def abort_upload(upload_id: str, services: Served, caller: Submits) -> Response:
     """Give up an upload that was not completed; what has arrived of it is gone."""

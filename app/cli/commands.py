@@ -5,7 +5,7 @@ from typing import Final
 import typer
 
 from app.cli.doctor_commands import doctor_app
-from app.cli.exits import MEANINGS
+from app.cli.exits import EXIT_USAGE, MEANINGS
 from app.cli.key_commands import key_app
 from app.cli.model_commands import model_app
 from app.cli.result_commands import result_app
@@ -15,6 +15,14 @@ from app.cli.video_commands import video_app
 
 EXIT_CODES: Final = "\n".join(f"{code:>4}  {meaning}" for code, meaning in MEANINGS.items())
 
+
+def _require_command(context: typer.Context) -> None:
+    # Typer's own `no_args_is_help` raises an error that only its private modules can tell from others.
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(EXIT_USAGE)
+
+
 typer_app = typer.Typer(
     help="Find the objects in videos, on your own machine.",
     epilog=f"\b\nExit codes:\n{EXIT_CODES}",
@@ -22,9 +30,8 @@ typer_app = typer.Typer(
 )
 for part in (stack_app, doctor_app, video_app, result_app):
     typer_app.add_typer(part)
-typer_app.add_typer(rejected_app, name="rejected")
-typer_app.add_typer(model_app, name="model")
-typer_app.add_typer(key_app, name="keys")
+for name, group in {"rejected": rejected_app, "model": model_app, "keys": key_app}.items():
+    typer_app.add_typer(group, name=name, callback=_require_command, invoke_without_command=True)
 
 commands = typer.main.get_command(typer_app)
 """The command line as one object that can be called with arguments."""

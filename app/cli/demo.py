@@ -32,7 +32,7 @@ SIZE: Final = (640, 360)
 """Pixels of the synthetic clip; the demo model is good from 480 of width."""
 
 RESULTS: Final = Path("results")
-"""Below the working directory: where whoever ran the demo looks for it."""
+"""Below the working directory: where whoever ran the demo looks for it, and for the clip that was drawn."""
 
 
 def run_demo(
@@ -55,13 +55,15 @@ def run_demo(
     with interruptible(), use_stack(stack, notes):
         found = addresses_of(stack)
         _warn_of_other_model(found, environment, notes)
-        clip = video or draw_video(stack.folder.root / "demo", notes)
+        clip = video or draw_video(RESULTS, notes)
         target = RESULTS / f"{clip.stem}.json"
         result = asyncio.run(_look_at(clip, target, found, notes))
     if as_json:
         write_json(_facts(clip, result, target))
     else:
         _show(clip, result, target)
+        if video is None:
+            typer.echo(f"video      {clip}")
 
 
 def draw_video(folder: Path, notes: Console) -> Path:

@@ -84,6 +84,7 @@ def describe_stack(stack: LocalStack) -> list[str]:
     model = model_of(addresses.inference)
     lines = [
         "Kadr is running. Ctrl-C stops it, which takes some seconds.",
+        f"  page       {addresses.api}/",
         f"  API        {addresses.api}/api/ (described at {addresses.api}/docs)",
         *(f"  {name:<10} {url}/health" for name, url in _pages(stack).items()),
         f"  logs       {stack.folder.log('*')}",

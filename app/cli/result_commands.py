@@ -67,6 +67,35 @@ def export(
 
 
 @result_app.command()
+def summary(
+    video_id: VideoId,
+    *,
+    classes: OfClass = None,
+    gap: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="Sights that are no further apart are one. [1 or more]"),
+    ] = None,
+    as_json: AsJson = False,
+    api: Api = None,
+) -> None:
+    """Say what is in a video, and when."""
+    from app.cli.tables import list_classes
+    from app.cli.terminal import create_notes, create_output
+
+    with open_kadr(api) as kadr:
+        found = kadr.summary(video_id, gap=gap, classes=classes or ())
+    if as_json:
+        write_json(found)
+        return
+    create_output().print(list_classes(found.classes))
+    create_notes().print(f"{found.looked_at} frames were looked at, {found.interval:.3g} s apart")
+    if found.not_looked_at:
+        create_notes().print(
+            f"frames that could not be looked at: {found.not_looked_at}; the result says why"
+        )
+
+
+@result_app.command()
 def tracks(
     video_id: VideoId,
     *,

@@ -1,14 +1,18 @@
 """Tables for people: videos, what was found in one, and what was followed through it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 import msgspec
 from rich.table import Table
 
 from app.cli.findings import ClassFound
 from app.cli.wording import local_time, progress_of, reason_of
-from app.client.findings import Track
+from app.client.findings import ClassSummary, Segment, Track
 from app.client.videos import Operation, Video
+
+MOST_SPANS: Final = 8
+"""Spans of one class in a table; `--json` has all of them."""
 
 
 def list_operations(operations: Iterable[Operation]) -> Table:
@@ -67,6 +71,18 @@ def list_findings(found: Iterable[ClassFound]) -> Table:
     return table
 
 
+def list_classes(classes: Iterable[ClassSummary]) -> Table:
+    """What there is of each class, with the spans of time in which it is to be seen."""
+    table = Table("class", box=None, pad_edge=False)
+    for heading in ("detections", "frames", "at once", "best confidence"):
+        table.add_column(heading, justify="right")
+    table.add_column("seen, s")
+    for each in classes:
+        counts = (str(each.detections), str(each.frames), str(each.most_at_once))
+        table.add_row(each.class_, *counts, f"{each.conf:.2f}", _spans(each.segments))
+    return table
+
+
 def list_tracks(tracks: Iterable[Track]) -> Table:
     """What was followed, a row per track."""
     table = Table("track", "class", box=None, pad_edge=False)
@@ -76,6 +92,12 @@ def list_tracks(tracks: Iterable[Track]) -> Table:
         spans = (_seconds(each.start), _seconds(each.end))
         table.add_row(str(each.track), each.class_, *spans, str(each.frames), f"{each.conf:.2f}")
     return table
+
+
+def _spans(segments: Sequence[Segment]) -> str:
+    said = ", ".join(f"{span.start:.2f}-{span.end:.2f}" for span in segments[:MOST_SPANS])
+    more = len(segments) - MOST_SPANS
+    return f"{said}, … {more} more" if more > 0 else said
 
 
 def _seconds(value: float | None) -> str:

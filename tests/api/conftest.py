@@ -39,6 +39,7 @@ from tests.support.local_receiver import WHSEC
 from tests.support.memory_mongo import MemoryDocuments
 from tests.support.memory_s3 import MemoryS3
 from tests.support.still_services import MemoryRunner, SilentWaker, StillRenderer
+from tests.support.told_errors import check_error
 
 
 @dataclass
@@ -155,10 +156,11 @@ async def door(settings: Settings, caplog: pytest.LogCaptureFixture) -> AsyncIte
 
     api = create_api(open_)
     transport = httpx.ASGITransport(api, raise_app_exceptions=False)
+    hooks = {"response": [check_error]}
     sweeps = Sweeps(storage, outbox, buckets=settings.buckets, deliveries=services.deliveries)
     async with (
         api.router.lifespan_context(api),
-        httpx.AsyncClient(transport=transport, base_url="http://api") as client,
+        httpx.AsyncClient(transport=transport, base_url="http://api", event_hooks=hooks) as client,
     ):
         yield Door(
             *(api, client, services, sweeps, s3, videos, commands, waker, clock, keys),

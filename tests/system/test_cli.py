@@ -85,6 +85,8 @@ def test_a_demo_shows_what_it_found_and_leaves_nothing_running(
     assert "demo model" in output
     assert "MODEL=yolo11n.pt" in output
     assert "results/shapes.json" in output
+    assert "results/shapes.mp4" in output
+    assert (tmp_path / "results" / "shapes.mp4").stat().st_size > 0
     assert processes_of(tmp_path / "data") == []
 
 
@@ -108,7 +110,7 @@ def test_a_demo_beside_a_running_stack_uses_it_and_leaves_it_running(
         assert stack.stdout is not None
         assert stack.stdout.readline().startswith("Kadr is running")
         assert run(environment, "demo", folder=tmp_path).startswith("shapes.mp4: 640x360, 6.0 s, 150 frames")
-        assert "ready" in run(environment, "submit", "--wait", "data/demo/shapes.mp4", folder=tmp_path)
+        assert "ready" in run(environment, "submit", "--wait", "results/shapes.mp4", folder=tmp_path)
         assert run(environment, "status", folder=tmp_path).count("Result saved") == 2
         assert run(environment, "rejected", "list", folder=tmp_path) == ""
         assert stack.poll() is None

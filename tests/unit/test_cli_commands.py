@@ -125,7 +125,9 @@ def test_an_api_that_is_away_is_one_line(capsys: pytest.CaptureFixture[str]) -> 
     assert re.fullmatch(rf"kadr: Kadr at {NOBODY} is not available: .*\n", capsys.readouterr().err)
 
 
-@pytest.mark.parametrize("arguments", [["submit"], ["nonsense"], ["status", "--limit", "0"], ["rejected"]])
+@pytest.mark.parametrize(
+    "arguments", [["submit"], ["nonsense"], ["status", "--limit", "0"], ["rejected", "some"]]
+)
 def test_a_wrong_command_line_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == 2
     assert re.fullmatch(r"kadr: .+\n", capsys.readouterr().err)
@@ -246,3 +248,14 @@ def test_what_can_be_no_key_is_refused_and_not_repeated(
         shown = capsys.readouterr().err
         assert "KADR_API_KEY" in shown
         assert wrong not in shown
+
+
+@pytest.mark.parametrize("group", ["rejected", "model", "keys"])
+def test_a_group_without_a_command_says_which_there_are(
+    group: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([group]) == exits.EXIT_USAGE
+    said = capsys.readouterr()
+    assert run([group, "--help"]) == 0
+    assert said.err == capsys.readouterr().out
+    assert said.out == ""

@@ -72,7 +72,7 @@ def test_a_video_is_shown_with_how_far_it_is(stand_in: StandIn, capsys: Capture)
 
 
 def test_an_unknown_video_fails_each_command_that_names_it(stand_in: StandIn, capsys: Capture) -> None:
-    for command in ("show", "watch", "cancel", "retry", "rm", "export", "tracks", "open"):
+    for command in ("show", "watch", "cancel", "retry", "rm", "export", "summary", "tracks", "open"):
         assert run([command, "nobody"]) == exits.EXIT_FAILED, command
         said_ = capsys.readouterr()
         assert said_.out == "", command
@@ -134,6 +134,22 @@ def test_an_export_goes_to_standard_output(
     assert run(["export", "id-2"]) == 0
     assert capfdbinary.readouterr().out == stand_in.result()
     assert run(["export", "id-2", "--json"]) == exits.EXIT_USAGE
+
+
+def test_a_summary_says_what_is_in_a_video_and_when(stand_in: StandIn, capsys: Capture) -> None:
+    counts = {"detections": 60, "frames": 30, "first": 0, "last": 5.8, "most_at_once": 2, "conf": 0.98}
+    spans = [{"start": each, "end": each + 0.5, "conf": 0.9} for each in range(10)]
+    facts = {"event_id": "id-2", "gap": 2, "interval": 0.2, "looked_at": 30, "not_looked_at": 1}
+    answer = {**facts, "classes": [{"class": "circle", **counts, "segments": spans}]}
+    stand_in.others["GET /api/v1/videos/id-2/summary"] = [said(answer)]
+    assert run(["summary", "id-2", "--class", "circle", "--gap", "2"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.splitlines()[1].split()[:6] == ["circle", "60", "30", "2", "0.98", "0.00-0.50,"]
+    assert shown.out.rstrip().endswith("… 2 more")
+    assert "frames that could not be looked at: 1" in shown.err
+    assert stand_in.seen[0].query == {"gap": ["2.0"], "class": ["circle"]}
+    assert run(["summary", "id-2", "--json"]) == 0
+    assert documents(capsys) == [answer]
 
 
 def test_tracks_are_listed(stand_in: StandIn, capsys: Capture) -> None:

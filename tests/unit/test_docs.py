@@ -141,6 +141,16 @@ def test_every_decision_is_in_the_index_and_names_the_files_that_obey_it() -> No
             assert part in text, f"{decision.name} lacks {part}"
 
 
+def test_every_document_is_in_the_index_once() -> None:
+    folder = ROOT / "docs"
+    documents = {path.name for path in folder.glob("*.md")} - {"README.md"}
+    listed = re.findall(
+        r"^\| \[[\w.-]+\]\(([\w.-]+\.md)\) \|", (folder / "README.md").read_text(), re.MULTILINE
+    )
+    assert len(listed) == len(set(listed))
+    assert documents - set(listed) == set()
+
+
 def test_each_section_of_operations_names_tests_that_there_are() -> None:
     text = (ROOT / "docs/operations.md").read_text()
     sections = re.split(r"^## ", text, flags=re.MULTILINE)[1:]

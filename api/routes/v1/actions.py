@@ -19,7 +19,7 @@ router = APIRouter(prefix="/api/v1", tags=["videos"])
     status_code=202,
     response_model=ListedVideo,
     summary="Cancel a video",
-    responses=documented(401, 403, 404, 409),
+    responses=documented(401, 403, 404, 409, codes=("already_ended", "conflict")),
 )
 async def cancel_video(video_id: str, services: Served, caller: Submits) -> Response:
     """Stop a video, however far it is. From the answer on it is `cancelled`, and never becomes ready.
@@ -36,7 +36,7 @@ async def cancel_video(video_id: str, services: Served, caller: Submits) -> Resp
     status_code=202,
     response_model=ListedVideo,
     summary="Try a video again",
-    responses=documented(401, 403, 404, 409, 429),
+    responses=documented(401, 403, 404, 409, 429, codes=("not_ended", "already_ready")),
 )
 async def retry_video(video_id: str, services: Served, caller: Submits) -> Response:
     """Begin another attempt at a video that failed or was cancelled. It keeps its id and its options.

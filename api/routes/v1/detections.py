@@ -13,7 +13,7 @@ from api.derived import COMPUTING, computing
 from api.json_response import JsonResponse
 from api.keys import Reads
 from api.problems import Invalid, documented
-from api.ready import require_ready
+from api.ready import CODES, require_ready
 from api.row_pages import Choice, read_page
 from api.stored import Stored, open_stored
 from api.streamed import stream_export
@@ -41,7 +41,7 @@ _encoder: Final = msgspec.json.Encoder()
     responses={
         200: {"description": "The detections, in the form that was asked for.", "content": _FORMS},
         202: COMPUTING,
-        **documented(401, 403, 404, 406, 409, 422),
+        **documented(401, 403, 404, 406, 409, 422, codes=CODES),
     },
 )
 async def list_detections(

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Response
 
+from api.codes import A_REASON
 from api.dependencies import Served
 from api.keys import Reads
 from api.problems import Conflicting, UnknownVideo, documented
@@ -29,7 +30,7 @@ MOST: Final = 99_999_999
     "/videos/{video_id}/frames/{number}.jpg",
     response_class=Response,
     summary="One frame",
-    responses=documented(401, 403, 404, 409, 422) | JPEG,
+    responses=documented(401, 403, 404, 409, 422, codes=("not_ready", A_REASON)) | JPEG,
 )
 async def show_frame(
     video_id: str,

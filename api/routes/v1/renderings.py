@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from api.codes import A_REASON
 from api.dependencies import Served, Services
 from api.json_response import JsonResponse
 from api.keys import Reads
@@ -51,7 +52,7 @@ MADE: Final[dict[int | str, dict[str, Any]]] = BYTES | {
     "/videos/{video_id}/annotated.mp4",
     response_class=Response,
     summary="The video with its boxes",
-    responses=documented(401, 403, 404, 409, 412, 416) | MADE,
+    responses=documented(401, 403, 404, 409, 412, 416, codes=("not_ready", A_REASON)) | MADE,
 )
 async def show_annotated(video_id: str, request: Request, services: Served, caller: Reads) -> Response:
     """Get the video with what was found drawn into it, as H.264 without sound.
@@ -67,7 +68,7 @@ async def show_annotated(video_id: str, request: Request, services: Served, call
     "/videos/{video_id}/preview.mp4",
     response_class=Response,
     summary="A small video that every browser plays",
-    responses=documented(401, 403, 404, 409, 412, 416) | MADE,
+    responses=documented(401, 403, 404, 409, 412, 416, codes=(A_REASON,)) | MADE,
 )
 async def show_preview(video_id: str, request: Request, services: Served, caller: Reads) -> Response:
     """Get the video as H.264 without sound, at most 1280 pixels long.

@@ -10,7 +10,7 @@ from api.keys import Anybody, Caller, NoKey, presented
 from api.problems import documented
 from app.domain.api_keys import Scope, in_order
 
-router = APIRouter(prefix="/api/v1", tags=["health"])
+router = APIRouter(prefix="/api/v1", tags=["sessions"])
 
 
 class ShownKey(BaseModel):

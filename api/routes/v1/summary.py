@@ -13,7 +13,7 @@ from api.dependencies import Served
 from api.derived import COMPUTING, computing
 from api.keys import Reads
 from api.problems import documented
-from api.ready import require_ready
+from api.ready import CODES, require_ready
 from api.streamed import stream_pieces
 from app.exports.summary import Counted, Joiner, Runs, default_gap
 
@@ -31,7 +31,7 @@ _encoder: Final = msgspec.json.Encoder()
     "/videos/{video_id}/summary",
     response_model=Summary,
     summary="What is in a video, and when",
-    responses={202: COMPUTING, **documented(401, 403, 404, 409, 422)},
+    responses={202: COMPUTING, **documented(401, 403, 404, 409, 422, codes=CODES)},
 )
 async def summarize(
     video_id: str,

@@ -12,7 +12,7 @@ from api.derived import COMPUTING, computing
 from api.json_response import JsonResponse
 from api.keys import Reads
 from api.problems import documented
-from api.ready import require_ready
+from api.ready import CODES, require_ready
 from api.row_pages import Choice, read_page
 from api.stored import open_stored
 from app.domain.result_rows import TRACKS
@@ -27,7 +27,7 @@ _track: Final = msgspec.json.Decoder(Track)
     "/videos/{video_id}/tracks",
     response_model=TracksPage,
     summary="Objects followed through a video",
-    responses={202: COMPUTING, **documented(401, 403, 404, 409, 422)},
+    responses={202: COMPUTING, **documented(401, 403, 404, 409, 422, codes=CODES)},
 )
 async def list_tracks(
     video_id: str, services: Served, caller: Reads, asked: Annotated[Tracks, Query()]

@@ -45,7 +45,10 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
             },
         },
     },
-    **documented(401, 403, 404, 409, 415, 422, 429, 507),
+    **documented(
+        *(401, 403, 404, 409, 415, 422, 429, 507),
+        codes=("idempotency_in_progress", "idempotency_key_reused", "video_deleted"),
+    ),
 }
 
 

@@ -41,7 +41,7 @@ async def list_deliveries(video_id: str, services: Served, caller: Reads) -> Del
     "/videos/{video_id}/deliveries/{delivery_id}/redeliver",
     status_code=202,
     summary="Deliver a message again",
-    responses=documented(401, 403, 404, 409),
+    responses=documented(401, 403, 404, 409, codes=("under_way",)),
 )
 async def redeliver(video_id: str, delivery_id: str, services: Served, caller: Submits) -> ShownDelivery:
     """Have a message posted once more, at once, whatever became of it, with all its tries if need be.
