@@ -80,7 +80,12 @@ async def test_fifty_identical_requests_at_the_same_time_make_one_video(
 
 
 @pytest.mark.parametrize(
-    "point", ["upload.stored", "upload.recorded", pytest.param("upload.accepted", marks=pytest.mark.long)]
+    "point",
+    [
+        pytest.param("upload.stored", marks=pytest.mark.long),
+        "upload.recorded",
+        pytest.param("upload.accepted", marks=pytest.mark.long),
+    ],
 )
 async def test_an_api_that_dies_in_between_neither_loses_nor_doubles_a_video(
     two: list[ApiProcess],

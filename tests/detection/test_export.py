@@ -77,6 +77,7 @@ async def test_an_export_is_made_once_and_then_found(
     assert (made.facts.stride, made.facts.end2end) == (32, False)
 
 
+@pytest.mark.long
 async def test_exporters_at_the_same_time_leave_one_whole_export_and_nothing_else(
     own_copy: Path, settings_for: SettingsFor
 ) -> None:
@@ -90,6 +91,7 @@ async def test_exporters_at_the_same_time_leave_one_whole_export_and_nothing_els
     )
 
 
+@pytest.mark.long
 async def test_beside_weights_in_a_read_only_folder_nothing_is_written(
     own_copy: Path, settings_for: SettingsFor
 ) -> None:
@@ -190,7 +192,7 @@ def change_one_byte(path: Path) -> None:
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("ending", [".xml", ".bin"])
+@pytest.mark.parametrize("ending", [pytest.param(".xml", marks=pytest.mark.long), ".bin"])
 async def test_an_export_with_another_byte_stops_the_worker_with_one_line(
     own_copy: Path, settings_for: SettingsFor, ending: str
 ) -> None:
@@ -203,6 +205,7 @@ async def test_an_export_with_another_byte_stops_the_worker_with_one_line(
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.long
 async def test_an_export_from_before_manifests_is_made_anew_where_torch_is(
     own_copy: Path, settings_for: SettingsFor, task_of: TaskOf
 ) -> None:

@@ -104,7 +104,7 @@ async def assert_agrees(tasks: list[FrameSampled], weights: Path, settings: Sett
 
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("form", ["tiny_model", "two_headed_model"])
+@pytest.mark.parametrize("form", ["tiny_model", pytest.param("two_headed_model", marks=pytest.mark.long)])
 async def test_what_is_asked_for_is_what_ultralytics_gives_when_it_is_asked_for_it(
     form: str, settings_for: SettingsFor, request: pytest.FixtureRequest
 ) -> None:
@@ -119,6 +119,7 @@ async def test_what_is_asked_for_is_what_ultralytics_gives_when_it_is_asked_for_
 @needs_videos
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.long
 async def test_on_real_pictures_what_is_asked_for_is_what_ultralytics_gives(tmp_path: Path) -> None:
     weights = tmp_path / "yolov8n.pt"
     weights.write_bytes((DATA / "weights" / weights.name).read_bytes())

@@ -109,6 +109,7 @@ async def test_a_model_without_a_graph_is_not_run_in_f32_instead(
 
 
 @needs_bf16
+@pytest.mark.long
 def test_the_comparison_needs_no_export_of_its_own(
     tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,7 +51,7 @@ def remux(
     return target
 
 
-LARGE_FILE = 1 << 20
+LARGE_FILE = 1_000_000
 """Bytes: larger videos are for tests that take long."""
 
 

@@ -64,6 +64,7 @@ def test_who_decodes_goes_before_the_model(pipeline: Pipeline) -> None:
     assert inference == min(runner + GIVES_WAY, 19)
 
 
+@pytest.mark.long
 def test_a_clip_behind_ten_videos_of_two_hours_is_ready_soon_all_the_same(
     pipeline: Pipeline, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
