@@ -10,6 +10,7 @@ A vendor's types and errors stop in these modules: what leaves them is ours (`ap
 `s3_client`            minio's client as `s3` needs it (minio, urllib3)
 `lanes`                threads for calls that block, and what becomes of those whose server hangs
 `broker`               what Faust does not do with Kafka (aiokafka)
+`broker_versions`      which requests brokers know, for `broker` (aiokafka)
 `topic_facts`          how topics are kept, for `broker` (aiokafka)
 `topic_ids`            which topic a name stands for, for `broker` (aiokafka)
 `video_outbox`         what was asked for which video: `main_db.outbox` and `main_db.commands`

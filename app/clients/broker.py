@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, Unknow
 from aiokafka.protocol.group import LeaveGroupRequest
 from aiokafka.structs import OffsetAndMetadata
 
+from app.clients.broker_versions import Versions, find_versions
 from app.clients.presence import Presence
 from app.clients.topic_facts import ClusterFacts, TopicFacts, find_cluster, find_configs, find_topics
 from app.clients.topic_ids import find_topic_ids
@@ -141,6 +142,12 @@ class Broker:
         with _translated(self._presence):
             return await find_cluster(self._admin)
 
+    async def versions(self) -> dict[int, Versions]:
+        """Return which requests each broker knows, and in which versions, by the broker's number."""
+        with _translated(self._presence):
+            async with _client(self._servers) as client:
+                return await find_versions(client)
+
     def stamp(self, topic: str) -> str:
         """Return what a commit says of the topic it is for: its id, as this was when it was first asked for.
 
@@ -207,14 +214,10 @@ class Broker:
 
         A member that the group does not know is gone already; one that lives after all joins anew.
         """
-        client = AIOKafkaClient(bootstrap_servers=self._servers, request_timeout_ms=REQUEST_TIMEOUT_MS)
         with _translated(self._presence):
-            try:
-                await client.bootstrap()
+            async with _client(self._servers) as client:
                 node = await client.coordinator_lookup(CoordinationType.GROUP, group)
                 response = await client.send(node, LeaveGroupRequest(group, member))
-            finally:
-                await client.close()
             error = for_code(response.error_code)
             if error not in {NoError, UnknownMemberIdError}:
                 raise error
@@ -285,6 +288,16 @@ async def open_broker(servers: str) -> AsyncIterator[Broker]:
     finally:
         await consumer.stop()
         await admin.close()
+
+
+@asynccontextmanager
+async def _client(servers: str) -> AsyncIterator[AIOKafkaClient]:
+    client = AIOKafkaClient(bootstrap_servers=servers, request_timeout_ms=REQUEST_TIMEOUT_MS)
+    try:
+        await client.bootstrap()
+        yield client
+    finally:
+        await client.close()
 
 
 def _consumer(servers: str) -> AIOKafkaConsumer:

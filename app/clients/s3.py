@@ -165,6 +165,14 @@ class S3:
         """Return what the server does with the objects of a bucket by itself."""
         return await self._patiently(self._patient.rules, bucket)
 
+    async def writing_origins(self, bucket: str) -> tuple[str, ...]:
+        """Return whose pages may write into a bucket by its CORS rules."""
+        return await self._patiently(self._patient.writing_origins, bucket)
+
+    async def lets_pages_write(self, url: str, origin: str, headers: frozenset[str]) -> bool:
+        """Return whether a page of this origin may PUT to a URL; asked in the quick lane."""
+        return await self._quickly(self._quick.lets_pages_write, url, origin, headers)
+
     async def put(self, bucket: str, name: str, data: bytes, headers: Headers) -> None:
         """Write an object."""
         await self._patiently(self._patient.put, bucket, name, data, headers)

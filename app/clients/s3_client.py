@@ -4,12 +4,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any, Final, Self, TypeAlias
 
 import urllib3
 from minio import Minio
 from minio.commonconfig import CopySource
 from minio.datatypes import Part
+from minio.error import S3Error
+from minio.xml import findall, unmarshal
 
 from app.settings import Settings
 
@@ -69,10 +72,27 @@ class BucketRules:
     Attributes:
         expiring: how the names begin of those that it removes after a time; empty is all.
         is_versioned: whether it keeps what was removed.
+        aborts_after: days after which it takes away uploads that were begun and did not end; None: never.
     """
 
     expiring: tuple[str, ...]
     is_versioned: bool
+    aborts_after: int | None = None
+
+
+class _WritingOrigins(tuple[str, ...]):
+    """Whose pages may write into a bucket, as its CORS rules name them."""
+
+    __slots__ = ()
+
+    @classmethod
+    def fromxml(cls, element: Any) -> Self:  # noqa: ANN401 - minio's
+        return cls(
+            str(origin.text)
+            for rule in findall(element, "CORSRule")
+            if any(each.text == "PUT" for each in findall(rule, "AllowedMethod"))
+            for origin in findall(rule, "AllowedOrigin")
+        )
 
 
 class Client(Minio):  # type: ignore[misc]  # minio is untyped to us
@@ -139,8 +159,44 @@ class Client(Minio):  # type: ignore[misc]  # minio is untyped to us
         rules = [each for each in (found.rules if found else []) if each.status == "Enabled"]
         removing = [each for each in rules if each.expiration is not None]
         prefixes = [each.rule_filter.prefix or "" if each.rule_filter else "" for each in removing]
-        return BucketRules(
-            tuple(prefixes), is_versioned=self.get_bucket_versioning(bucket).status == "Enabled"
+        aborting = [each.abort_incomplete_multipart_upload for each in rules]
+        days = [each.days_after_initiation for each in aborting if each and each.days_after_initiation]
+        is_versioned = self.get_bucket_versioning(bucket).status == "Enabled"
+        return BucketRules(tuple(prefixes), is_versioned=is_versioned, aborts_after=min(days, default=None))
+
+    def writing_origins(self, bucket: str) -> tuple[str, ...]:
+        """Return whose pages may write into a bucket by its CORS rules, such as `https://kadr.example.org`."""
+        try:
+            answer = self._execute("GET", bucket, query_params={"cors": ""})
+        except S3Error as error:
+            if error.code == "NoSuchCORSConfiguration":
+                return ()
+            raise
+        found: _WritingOrigins = unmarshal(_WritingOrigins, answer.data.decode())
+        return found
+
+    def lets_pages_write(self, url: str, origin: str, headers: frozenset[str]) -> bool:
+        """Ask, as a browser does before, whether a page may PUT to a URL.
+
+        Args:
+            url: of the server as browsers reach it, which may be another address than ours.
+            origin: the page's.
+            headers: names of those that it would send, in lower case.
+        """
+        asked = {
+            "Origin": origin,
+            "Access-Control-Request-Method": "PUT",
+            "Access-Control-Request-Headers": ",".join(sorted(headers)),
+        }
+        answer = self._http.request("OPTIONS", url, headers=asked)
+        methods, allowed = (
+            _listed(answer.headers.get(f"Access-Control-Allow-{name}", "")) for name in ("Methods", "Headers")
+        )
+        return (
+            answer.status < HTTPStatus.MULTIPLE_CHOICES
+            and answer.headers.get("Access-Control-Allow-Origin") in ("*", origin)
+            and bool({"put", "*"} & methods)
+            and ("*" in allowed or headers <= allowed)
         )
 
     def _parts(self, key: UploadKey) -> Iterator[Part]:
@@ -220,6 +276,10 @@ def facts_of(name: str, headers: Headers) -> ObjectFacts:
         {key.removeprefix(prefix): value for key, value in lower.items() if key.startswith(prefix)},
         lower.get("etag", "").strip('"'),
     )
+
+
+def _listed(header: str) -> set[str]:
+    return {each.strip().lower() for each in header.split(",")}
 
 
 def _copying(source: Place) -> dict[str, str]:

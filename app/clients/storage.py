@@ -234,10 +234,10 @@ class Storage:
                 span = (start, min(start + COPY_PART, size) - 1)
                 tags.append(await self._s3.copy_part(key, len(tags) + 1, source, span))
 
-    async def abort_unfinished(
+    async def unfinished(
         self, bucket: str, prefix: str, *, before: datetime, is_ours: Callable[[str], bool]
-    ) -> int:
-        """Take away uploads that were begun and never ended, as by a process killed; return how many.
+    ) -> AsyncIterator[UploadKey]:
+        """Yield uploads that were begun and never ended, as by a process killed.
 
         A bucket that is not there holds none.
 
@@ -245,21 +245,37 @@ class Storage:
             bucket: where to look.
             prefix: how the names begin.
             before: nothing of them has arrived since.
-            is_ours: tells from a name whether the upload may be taken away.
+            is_ours: tells from a name whether the upload is one of those that are meant.
         """
         try:
             found = await self._s3.unfinished_uploads(bucket, prefix)
         except Missing:
-            return 0
-        count = 0
+            return
         for key in found:
             if key.begun and key.begun < before and is_ours(key.name):
                 with suppress(Missing):  # completed or aborted meanwhile, perhaps by another process
                     newest = await self._s3.last_part(key)
                     if newest is None or newest < before:
-                        await self._s3.abort_upload(key)
-                        count += 1
+                        yield key
+
+    async def abort_unfinished(
+        self, bucket: str, prefix: str, *, before: datetime, is_ours: Callable[[str], bool]
+    ) -> int:
+        """Take away the uploads that `unfinished` finds; return how many."""
+        count = 0
+        async for key in self.unfinished(bucket, prefix, before=before, is_ours=is_ours):
+            with suppress(Missing):
+                await self._s3.abort_upload(key)
+                count += 1
         return count
+
+    async def writing_origins(self, bucket: str) -> tuple[str, ...]:
+        """Return whose pages may write into a bucket by its CORS rules."""
+        return await self._s3.writing_origins(bucket)
+
+    async def lets_pages_write(self, url: str, origin: str, headers: Iterable[str]) -> bool:
+        """Return whether a page of this origin may PUT to a URL with these headers."""
+        return await self._s3.lets_pages_write(url, origin, frozenset(name.lower() for name in headers))
 
     # Parts that somebody else sends, with URLs that we have signed
 

@@ -57,6 +57,8 @@ def test_a_kadr_that_runs_is_well(pipeline: Pipeline) -> None:
     assert seen >= {"versions", "settings", "kafka", "topics", "workers", "mongo", "indexes", "s3", "disk"}
     assert seen >= {"clocks", "model", "sandbox", "processes"}
     said = [each["said"] for each in found]
+    assert any(text.startswith("each broker knows what Kadr asks for") for text in said)
+    assert any("nothing is left of uploads" in text for text in said)
     for role in ("runner", "inference", "results"):
         assert any(text.startswith(f"{role}: 1 in its group") for text in said)
 

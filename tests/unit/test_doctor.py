@@ -16,11 +16,12 @@ from app.cli.doctor.clocks import compare
 from app.cli.doctor.disks import look_at_disks
 from app.cli.doctor.examination import ASKED, Look, examine
 from app.cli.doctor.findings import Finding, Verdict, exit_code_of, summary_of
-from app.cli.doctor.kafka import CHANGELOGS, _topics
+from app.cli.doctor.kafka import CHANGELOGS, NO_ID, _ids, _topics, _versions
 from app.cli.doctor.model import look_at_model
 from app.cli.doctor.storage import _bucket
 from app.cli.doctor.versions import look_at_versions
 from app.cli.entry import run
+from app.clients.broker_versions import NEEDS, Need, Versions
 from app.clients.index_facts import wanted_indexes
 from app.clients.s3_client import BucketRules
 from app.clients.storage import Storage
@@ -190,6 +191,46 @@ def test_topics_that_are_not_there_yet_are_told() -> None:
     assert (found.verdict, "video_gaps" in found.said) == ("warning", True)
 
 
+KAFKA_2_7: Versions = {
+    0: (0, 8), 1: (0, 12), 2: (0, 5), 3: (0, 9), 8: (0, 8), 9: (0, 7), 10: (0, 3), 11: (0, 7), 12: (0, 4),
+    13: (0, 4), 14: (0, 5), 15: (0, 5), 18: (0, 3), 19: (0, 6), 21: (0, 2), 32: (0, 3),
+}  # fmt: skip
+"""What Kafka 2.7.2 answered."""
+
+KAFKA_2_8: Versions = {
+    0: (0, 9), 1: (0, 12), 2: (0, 6), 3: (0, 11), 8: (0, 8), 9: (0, 7), 10: (0, 3), 11: (0, 7), 12: (0, 4),
+    13: (0, 4), 14: (0, 5), 15: (0, 5), 18: (0, 3), 19: (0, 7), 21: (0, 2), 32: (0, 4),
+}  # fmt: skip
+"""What Kafka 2.8.2 answered, on which a video went through the whole chain."""
+
+
+def test_a_broker_that_is_too_old_is_told_with_what_it_lacks() -> None:
+    assert verdicts(list(_versions({1: KAFKA_2_8}))) == ["ok"]
+    (found,) = _versions({1: KAFKA_2_8, 2: KAFKA_2_7})
+    assert found.verdict == "wrong"
+    assert (
+        found.said
+        == "broker 2 is too old: it knows Metadata in versions 0 to 9, Kadr needs 10, for ids of topics"
+    )
+    assert "2.8" in found.remedy
+    (found,) = _versions({1: {key: known for key, known in KAFKA_2_8.items() if key != 21}})
+    assert "broker 1 is too old: it knows DeleteRecords not at all, Kadr needs 0 to 2" in found.said
+
+
+@pytest.mark.parametrize("need", NEEDS, ids=lambda each: f"{each.name} {each.oldest}")
+def test_a_broker_that_has_dropped_what_kadr_speaks_is_told(need: Need) -> None:
+    newer = {need.key: (need.newest + 1, need.newest + 9)}
+    found = [each for each in _versions({1: {**KAFKA_2_8, **newer}}) if f"{need.newest}" in each.said]
+    assert "wrong" in verdicts(found)
+    assert all("too new" in each.said and "earlier Kafka" in each.remedy for each in found)
+
+
+def test_a_topic_without_an_id_is_told() -> None:
+    assert list(_ids({"rejected": "f08c28bc-2d07-4e49-8f62-5f60397ab177"})) == []
+    (found,) = _ids({"rejected": NO_ID, "video_gaps": "f08c28bc-2d07-4e49-8f62-5f60397ab177"})
+    assert (found.verdict, "rejected: no id" in found.said) == ("wrong", True)
+
+
 @pytest.mark.parametrize(
     ("off", "verdict"),
     [(0, "ok"), (4, "ok"), (-4, "ok"), (6, "warning"), (-7, "warning"), (901, "wrong"), (-902, "wrong")],
@@ -217,16 +258,16 @@ class RuledS3(MemoryS3):
 
 async def test_a_bucket_can_be_written_to_and_nothing_of_that_stays() -> None:
     s3 = RuledS3("videos")
-    assert verdicts(await _bucket(Storage(s3, "videos"), "videos")) == ["ok", "ok"]
+    assert verdicts(await _bucket(Storage(s3, "videos"), OWN, "videos")) == ["ok", "ok", "ok"]
     assert s3.objects("videos") == {}
-    assert verdicts(await _bucket(Storage(s3, "videos"), "archive")) == ["warning"]
+    assert verdicts(await _bucket(Storage(s3, "videos"), OWN, "archive")) == ["warning"]
 
 
 async def test_a_server_whose_clock_is_wrong_is_told_by_what_it_writes() -> None:
     s3 = RuledS3("videos")
     s3.clock = lambda: datetime.now(UTC) - timedelta(minutes=3)
-    found = await _bucket(Storage(s3, "videos"), "videos")
-    assert verdicts(found) == ["ok", "warning"]
+    found = await _bucket(Storage(s3, "videos"), OWN, "videos")
+    assert verdicts(found) == ["ok", "warning", "ok"]
     assert "behind this machine" in found[1].said
 
 
@@ -236,14 +277,16 @@ async def test_a_server_whose_clock_is_wrong_is_told_by_what_it_writes() -> None
         (BucketRules(("input/",), is_versioned=False), ["wrong"]),
         (BucketRules(("",), is_versioned=False), ["wrong"]),
         (BucketRules(("holidays/",), is_versioned=True), ["warning"]),
+        (BucketRules((), is_versioned=False, aborts_after=1), ["warning"]),
+        (BucketRules((), is_versioned=False, aborts_after=7), []),
     ],
 )
-async def test_a_server_that_removes_our_objects_or_keeps_what_we_remove_is_told(
+async def test_a_server_that_does_by_itself_what_does_harm_is_told(
     rules: BucketRules, expected: list[Verdict]
 ) -> None:
     s3 = RuledS3("videos")
     s3.kept = rules
-    assert verdicts(await _bucket(Storage(s3, "videos"), "videos"))[2:] == expected
+    assert verdicts(await _bucket(Storage(s3, "videos"), OWN, "videos"))[2:] == [*expected, "ok"]
 
 
 async def test_a_model_that_is_not_there_or_not_the_pinned_one_is_told(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@
 `kafka`                brokers, topics, and who reads them
 `mongo`                the two databases, and their indexes
 `storage`              buckets, and what the server does with them by itself
+`uploads`              what is left of uploads, and whether pages may send files to S3
 `disks`                room where Kadr keeps its files
 `clocks`               whether everybody has the same time
 `model`                whether the model can be run here, and how

@@ -1,10 +1,11 @@
 """Brokers, topics, and who reads them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from app.cli.doctor.findings import Finding, ok, unknown, warning, wrong
 from app.clients.broker import MAX_MESSAGE_BYTES, Broker, open_broker
+from app.clients.broker_versions import OLDEST_KAFKA, Versions, unmet_by
 from app.clients.topic_facts import ClusterFacts, TopicFacts
 from app.errors import RetryLater
 from app.settings import Settings
@@ -33,6 +34,11 @@ KEPT_LEAST: Final = 7 * 24 * 60
 
 REMAKE: Final = "docs/architecture.md, 'Changing the topics'"
 
+NO_ID: Final = "00000000-0000-0000-0000-000000000000"
+"""What a broker says of a topic that has none."""
+
+UPGRADE: Final = f"run Kafka {OLDEST_KAFKA} or later"
+
 Topics = dict[str, TopicFacts]
 
 
@@ -46,7 +52,9 @@ async def look_at_kafka(settings: Settings) -> list[Finding]:
         wanted = required_topics(settings)
         cluster = await broker.cluster_facts()
         topics = await broker.topic_facts([*wanted, *CHANGELOGS])
-        found = [*_cluster(cluster, settings), *_topics(topics, settings)]
+        known = list(_versions(await broker.versions()))
+        ids = await broker.topic_ids(topics) if known[0].verdict == "ok" else {}
+        found = [*_cluster(cluster, settings), *known, *_ids(ids), *_topics(topics, settings)]
         return found + [await _group(broker, role, topics) for role in READ_BY]
 
 
@@ -71,6 +79,26 @@ def _cluster(cluster: ClusterFacts, settings: Settings) -> Iterator[Finding]:
             "set it to false in the broker's configuration",
         )
     yield ok("kafka", f"cluster {cluster.id}, {cluster.brokers} of its brokers answer")
+
+
+def _versions(brokers: Mapping[int, Versions]) -> Iterator[Finding]:
+    """Say what a broker lacks; a cluster in the middle of an upgrade has brokers of several releases."""
+    found = [(number, each) for number, versions in brokers.items() for each in unmet_by(versions)]
+    for number, each in found:
+        age = "too new" if each.is_too_new else "too old"
+        remedy = "run an earlier Kafka, or a later Kadr" if each.is_too_new else UPGRADE
+        yield wrong("kafka", f"broker {number} is {age}: {each}", remedy)
+    if not found:
+        yield ok("kafka", f"each broker knows what Kadr asks for, as Kafka does from {OLDEST_KAFKA} on")
+
+
+def _ids(ids: Mapping[str, str]) -> Iterator[Finding]:
+    if without := [name for name, topic_id in ids.items() if topic_id == NO_ID]:
+        yield wrong(
+            "topics",
+            f"{', '.join(without)}: no id, so that nobody notices when Kafka has lost a topic",
+            f"set inter.broker.protocol.version to {OLDEST_KAFKA} or later, or leave it out",
+        )
 
 
 def _topics(topics: Topics, settings: Settings) -> Iterator[Finding]:

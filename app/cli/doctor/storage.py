@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from app.cli.doctor.clocks import REMEDY, compare
 from app.cli.doctor.findings import Finding, ok, unknown, warning, wrong
+from app.cli.doctor.uploads import look_at_uploads
 from app.clients.storage import Storage, open_storage
 from app.domain.documents import (
     DELETED_PREFIX,
@@ -34,19 +35,20 @@ async def look_at_storage(settings: Settings) -> list[Finding]:
     """
     async with open_storage(settings) as storage:
         try:
-            return [each for name in settings.buckets for each in await _bucket(storage, name)]
+            return [each for name in settings.buckets for each in await _bucket(storage, settings, name)]
         except Unavailable as error:
             if SKEWED in str(error):
                 return [wrong("clocks", "S3's time is another one than ours: it refuses requests", REMEDY)]
             raise
 
 
-async def _bucket(storage: Storage, name: str) -> list[Finding]:
+async def _bucket(storage: Storage, settings: Settings, name: str) -> list[Finding]:
     if not await storage.has_bucket(name):
         return [
             warning("s3", f"there is no bucket {name}", "start the API, which makes it, or make it yourself")
         ]
-    return [*await _canary(storage, name), *await _rules(storage, name)]
+    found = [*await _canary(storage, name), *await _rules(storage, name)]
+    return [*found, *await look_at_uploads(storage, settings, name)]
 
 
 async def _canary(storage: Storage, bucket: str) -> list[Finding]:
@@ -91,6 +93,15 @@ async def _rules(storage: Storage, bucket: str) -> list[Finding]:
                 "s3",
                 f"bucket {bucket} is versioned: what Kadr deletes goes on taking room",
                 "add a lifecycle rule that removes noncurrent versions",
+            )
+        )
+    if rules.aborts_after == 1:
+        found.append(
+            warning(
+                "s3",
+                f"bucket {bucket} lets the server abort uploads a day after they were begun: those that take "
+                "longer lose their parts",
+                "let that lifecycle rule wait for 7 days",
             )
         )
     return found
