@@ -167,7 +167,7 @@ class Aggregator:
                 self.frames.put(found.video_id, found.attempt, each.frame, encode(each))
         failpoint("gather.rows", found.video_id)
         chunks = max(now.chunks, self.videos.add_bits(found.video_id, found.attempt, indexes))
-        changed = msgspec.structs.replace(now, chunks=chunks, model=now.model or found.model)
+        changed = msgspec.structs.replace(now.looked_at_by(found.model), chunks=chunks)
         if changed != head or arrived:  # a head that is there may also be in the store only
             self.videos.put_head(found.video_id, changed)
         return changed

@@ -193,6 +193,7 @@ class S3Outbox:
             model=head.model or NO_MODEL,
             options=listed(head.options, self.worker.settings.imgsz) if head.options else None,
             rows=self._rows(delivered, head),
+            other_models=head.other_models,
         )
         name = detection_object(video_id)
         with self._writing_to(head.bucket), timed("write", video_id, attempt=head.attempt):

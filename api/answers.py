@@ -4,7 +4,7 @@ The answers themselves are written without these models: a result is streamed as
 of a thousand videos is encoded by msgspec. A test holds the two together.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -117,6 +117,12 @@ class LookedWith(BaseModel):
     demo: bool = False
 
 
+OTHER_MODELS: Final = (
+    "Those that looked at some of the frames, too: inference was given another one meanwhile, or workers run "
+    "it in different ways. Mostly absent."
+)
+
+
 class Preparation(BaseModel):
     """What was done to each frame before the model saw it."""
 
@@ -146,6 +152,7 @@ class Ready(BaseModel):
     event_id: str = Field(examples=[EVENT_ID])
     video: LookedAt
     model: LookedWith
+    other_models: list[LookedWith] | None = Field(None, description=OTHER_MODELS)
     options: LookedFor | None = Field(None, description="Absent in results of Kadr 0.1.")
     prediction: list[Frame]
 
@@ -187,6 +194,7 @@ class DetectionsPage(BaseModel):
     event_id: str = Field(examples=[EVENT_ID])
     video: LookedAt
     model: LookedWith
+    other_models: list[LookedWith] | None = Field(None, description=OTHER_MODELS)
     tracker: FollowedWith | None = Field(None, description="There where `tracks` was asked for.")
     prediction: list[DetectionFrame] = Field(description="In order; fewer than `limit`, or none, is no end.")
     next_cursor: str | None = Field(None, description="Where the next page begins; absent on the last one.")
@@ -212,6 +220,7 @@ class TracksPage(BaseModel):
     event_id: str = Field(examples=[EVENT_ID])
     video: LookedAt
     model: LookedWith
+    other_models: list[LookedWith] | None = Field(None, description=OTHER_MODELS)
     tracker: FollowedWith
     tracks: list[FollowedTrack]
     next_cursor: str | None = Field(None, description="Where the next page begins; absent on the last one.")

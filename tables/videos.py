@@ -12,6 +12,9 @@ from app.worker import Worker
 
 State: TypeAlias = Literal["open", "stored", "failed", "cancelled", "deleted"]
 
+OTHER_MODELS: Final = 8
+"""How many models beside the first are remembered."""
+
 CLOSED: Final = frozenset({"stored", "failed", "cancelled", "deleted"})
 """States after which a frame or an end of the same attempt changes nothing."""
 
@@ -24,6 +27,9 @@ class Head(Struct, frozen=True, omit_defaults=True):
         state: open while frames may come.
         total: sampled frames of the video; None until the split has ended.
         chunks: how many chunks of bits were begun.
+        model: the one that looked first.
+        other_models: those that looked at some of the frames, too: inference was given another one meanwhile,
+            or workers run it in different ways. `OTHER_MODELS` at most.
         options: what the client chose; None until the split has ended, and in what v0.1 has written.
         changed_at: seconds since the epoch when the state was set.
     """
@@ -41,6 +47,15 @@ class Head(Struct, frozen=True, omit_defaults=True):
     error: Failure | None = None
     changed_at: float = 0.0
     options: Options | None = None
+    other_models: tuple[ModelFacts, ...] = ()
+
+    def looked_at_by(self, model: ModelFacts) -> "Head":
+        """Return what is known once this model has looked, too."""
+        if self.model is None:
+            return msgspec.structs.replace(self, model=model)
+        if model in (self.model, *self.other_models) or len(self.other_models) >= OTHER_MODELS:
+            return self
+        return msgspec.structs.replace(self, other_models=(*self.other_models, model))
 
     @property
     def first(self) -> int:

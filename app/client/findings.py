@@ -28,12 +28,19 @@ BINARY: Final = frozenset({"yolo", "parquet"})
 
 
 class Result(Struct, frozen=True):
-    """A whole result, as Kadr keeps it."""
+    """A whole result, as Kadr keeps it.
+
+    Attributes:
+        model: that looked, the first one if there were several.
+        other_models: that looked at some of the frames, too: inference was given another one meanwhile, or
+            workers run it in different ways.
+    """
 
     event_id: str
     video: VideoFacts
     model: ModelFacts
     prediction: list[FrameResult]
+    other_models: list[ModelFacts] = []
 
     @property
     def objects(self) -> int:

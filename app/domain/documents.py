@@ -4,7 +4,7 @@
 `GET /api/result_video/{id}`.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -108,17 +108,21 @@ async def ready_document(
     model: ModelFacts,
     options: dict[str, Any] | None,
     rows: AsyncIterator[list[bytes]],
+    other_models: Sequence[ModelFacts] = (),
 ) -> AsyncIterator[bytes]:
     """Yield the body of a finished result in pieces.
 
     Args:
         video_id: whose result it is.
         video: facts of the video.
-        model: the model that looked.
+        model: the model that looked, the first one if there were several.
         options: every option with its value (`app.domain.options.listed`); None where v0.1 has not kept them.
         rows: the frames as JSON, in order, some at a time.
+        other_models: that looked at some of the frames, too.
     """
     facts: dict[str, Any] = {"status": "ready", "event_id": video_id, "video": video, "model": model}
+    if other_models:
+        facts["other_models"] = other_models
     head = msgspec.json.encode(facts if options is None else facts | {"options": options})
     yield head[:-1] + b',"prediction":['
     separator = b""

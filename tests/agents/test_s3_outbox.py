@@ -21,11 +21,25 @@ from app.domain.messages import Message, VideoEnded
 from app.errors import Rejected, Unavailable
 from app.streaming.durable_table import on_behalf_of
 from app.topics import VIDEO_GAPS, VIDEO_RESULTS, VIDEO_SPLITS
-from tests.support.examples import asked, frames_detected, split_ended, video_ended
+from tests.support.examples import MODEL, asked, facts, frames_detected, split_ended, video_ended
 from tests.support.results import Results
 from tests.support.streams import delivered, event
 
 COMPLETE: list[Message] = [split_ended("a"), frames_detected("a", 0, 5, 10)]
+
+
+async def test_a_result_names_every_model_that_has_looked(results: Results) -> None:
+    """Inference was given another model while the video was in work, and was restarted worker by worker."""
+    second, third = (msgspec.structs.replace(MODEL, name=name, demo=False) for name in ("b", "c"))
+    await results.worker.clients.records.accept(asked("a"))
+    await results.receive([split_ended("a", video=facts(5))])
+    for frame, model in ((0, MODEL), (5, second), (10, MODEL), (15, third), (20, second)):
+        await results.receive([msgspec.structs.replace(frames_detected("a", frame), model=model)])
+    await results.act()
+    document = results.document(detection_object("a"))
+    assert document["model"]["name"] == MODEL.name
+    assert [each["name"] for each in document["other_models"]] == ["b", "c"]
+    assert list(document)[-1] == "prediction"
 
 
 async def test_a_complete_video_becomes_ready(results: Results) -> None:

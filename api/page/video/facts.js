@@ -22,13 +22,16 @@ export function factsOf({ video, model, options }) {
  * @param {import("./found.js").Found} found
  * @returns {HTMLElement[]}
  */
-export function notesOf({ video, model }, found) {
+export function notesOf({ video, model, other_models: others = [] }, found) {
   const notes = [];
   if (video.truncated) {
     notes.push(say("video.note.truncated", { time: clock(video.truncated_at ?? video.duration, 2) }));
   }
   if (found.failed) notes.push(say("video.note.failed", { count: found.failed }));
   if (!found.objects) notes.push(say("video.note.nothing", { count: found.frames }));
+  if (others.length) {
+    notes.push(say("video.note.models", { names: [model, ...others].map(({ name, backend }) => `${name} (${backend})`).join(", ") }));
+  }
   if (model.demo) notes.push(say("video.note.demo"));
   return notes.map((text) => element("p", { class: "note" }, text));
 }

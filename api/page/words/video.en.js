@@ -38,6 +38,7 @@ export default {
     one: "Nothing was found: {count} frame was looked at, and none of the model's classes is in it.",
     other: "Nothing was found: {count} frames were looked at, and none of the model's classes is in them.",
   },
+  "video.note.models": "More than one model, or one in more than one way, has looked at this, each at a part: {names}.",
   "video.note.demo": "The demo model has looked at this. It knows drawn circles, squares and triangles, and nothing else.",
 
   "video.moment.frame": "{time} · frame {frame}",
