@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, Unknow
 from aiokafka.protocol.group import LeaveGroupRequest
 from aiokafka.structs import OffsetAndMetadata
 
-from app.clients.broker_versions import Versions, find_versions
+from app.clients.broker_versions import OLDEST_KAFKA, Versions, find_versions
 from app.clients.presence import Presence
 from app.clients.topic_facts import ClusterFacts, TopicFacts, find_cluster, find_configs, find_topics
 from app.clients.topic_ids import find_topic_ids
@@ -126,9 +126,17 @@ class Broker:
         return {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
 
     async def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
-        """Return the id of each existing topic; one that is made again under its name gets another."""
+        """Return the id of each existing topic; one that is made again under its name gets another.
+
+        Raises:
+            Misconfigured: the brokers are too old to know any.
+        """
         with _translated(self._presence):
-            found = await find_topic_ids(self._admin, topics)
+            try:
+                found = await find_topic_ids(self._admin, topics)
+            except NotImplementedError as error:  # aiokafka's word for it
+                message = f"the Kafka brokers are older than {OLDEST_KAFKA}: see `kadr doctor`"
+                raise Misconfigured(message) from error
         self._first_ids = found | self._first_ids
         return found
 

@@ -16,6 +16,9 @@ from app.topics import KEPT, PICTURES, STREAM, required_topics
 
 pytestmark = pytest.mark.servers
 
+METADATA = 3
+"""Kafka's number of the request that tells of topics."""
+
 
 @pytest.fixture
 def address(servers: Settings) -> str:
@@ -108,6 +111,14 @@ async def test_a_topic_that_is_not_as_the_contract_says_is_an_operators_matter(
 
 async def test_a_topic_that_is_not_there_has_no_partitions(broker: Broker) -> None:
     assert await broker.partition_counts([f"stream-{uuid4().hex}"]) == {}
+
+
+async def test_brokers_that_know_no_ids_of_topics_are_too_old(broker: Broker, topic: str) -> None:
+    await broker.topic_ids([topic])
+    for connection in broker._admin._client._conns.values():
+        connection._versions[METADATA] = (0, 9)  # what Kafka 2.7.2 answers
+    with pytest.raises(Misconfigured, match=r"older than 2\.8"):
+        await broker.topic_ids([topic])
 
 
 async def test_a_topic_that_is_made_anew_has_its_name_and_another_id(broker: Broker, topic: str) -> None:
