@@ -262,9 +262,9 @@ class VideoOutbox:
         Returns:
             Whether there was one; another process of the API may have been first.
         """
-        gone = await self._videos.delete({"_id": video_id})
+        # The commands first: if this process dies in between, the next one finds the video still.
         await self._commands.delete({"video_id": video_id})
-        return gone > 0
+        return await self._videos.delete({"_id": video_id}) > 0
 
     # What an operator does when Kafka has lost what was published
 

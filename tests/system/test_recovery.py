@@ -164,6 +164,7 @@ def test_a_table_folder_that_is_ahead_of_its_changelog_is_recovered_from_there(
     assert log_of(kadr, "results").count("its changelog ends before it") == 2  # one line for each table
 
 
+@pytest.mark.long  # a round of `tests/faults` does the same
 def test_after_kafka_has_lost_everything_workers_come_back_and_every_video_ends(
     kadr: Pipeline, clip: Path
 ) -> None:
