@@ -4,7 +4,7 @@ The answers themselves are written without these models: a result is streamed as
 of a thousand videos is encoded by msgspec. A test holds the two together.
 """
 
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -117,12 +117,6 @@ class LookedWith(BaseModel):
     demo: bool = False
 
 
-OTHER_MODELS: Final = (
-    "Those that looked at some of the frames, too: inference was given another one meanwhile, or workers run "
-    "it in different ways. Mostly absent."
-)
-
-
 class Preparation(BaseModel):
     """What was done to each frame before the model saw it."""
 
@@ -145,14 +139,23 @@ class LookedFor(BaseModel):
     end: float | None = Field(examples=[None], description="Seconds; null is the video's end.")
 
 
-class Ready(BaseModel):
-    """What was found; every sampled frame is there, in order."""
+class Looked(BaseModel):
+    """What stands before the rows of everything that is made of a result."""
 
     status: Literal["ready"]
     event_id: str = Field(examples=[EVENT_ID])
     video: LookedAt
     model: LookedWith
-    other_models: list[LookedWith] | None = Field(None, description=OTHER_MODELS)
+    other_models: list[LookedWith] | None = Field(
+        None,
+        description="Those that looked at some of the frames, too: inference was given another one "
+        "meanwhile, or workers run it in different ways. Mostly absent.",
+    )
+
+
+class Ready(Looked):
+    """What was found; every sampled frame is there, in order."""
+
     options: LookedFor | None = Field(None, description="Absent in results of Kadr 0.1.")
     prediction: list[Frame]
 
@@ -187,14 +190,9 @@ class FollowedWith(BaseModel):
     minimum_iou_threshold: float = Field(examples=[0.1])
 
 
-class DetectionsPage(BaseModel):
+class DetectionsPage(Looked):
     """Some frames of a result, which is otherwise as `GET /api/result_video/{event_id}` gives it."""
 
-    status: Literal["ready"]
-    event_id: str = Field(examples=[EVENT_ID])
-    video: LookedAt
-    model: LookedWith
-    other_models: list[LookedWith] | None = Field(None, description=OTHER_MODELS)
     tracker: FollowedWith | None = Field(None, description="There where `tracks` was asked for.")
     prediction: list[DetectionFrame] = Field(description="In order; fewer than `limit`, or none, is no end.")
     next_cursor: str | None = Field(None, description="Where the next page begins; absent on the last one.")
@@ -213,14 +211,9 @@ class FollowedTrack(BaseModel):
     conf: float = Field(description="Highest confidence.", examples=[0.9312])
 
 
-class TracksPage(BaseModel):
+class TracksPage(Looked):
     """Some tracks, in the order in which they begin."""
 
-    status: Literal["ready"]
-    event_id: str = Field(examples=[EVENT_ID])
-    video: LookedAt
-    model: LookedWith
-    other_models: list[LookedWith] | None = Field(None, description=OTHER_MODELS)
     tracker: FollowedWith
     tracks: list[FollowedTrack]
     next_cursor: str | None = Field(None, description="Where the next page begins; absent on the last one.")
