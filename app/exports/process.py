@@ -7,7 +7,7 @@ import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
@@ -51,16 +51,8 @@ async def open_export(order: Order, source: AsyncIterator[bytes]) -> AsyncIterat
         Unavailable: the source ended so.
     """
     with tempfile.TemporaryFile() as complaints:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-s", "-W", "ignore", "-m", MODULE, write_order(order)),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=complaints,
-            limit=PIECE,
-            cwd=tempfile.gettempdir(),
-            env=_environment(),
-        )
-        feeding = asyncio.create_task(_feed(process, source), name="feed export")
+        process, stdin = await _start(order, complaints)
+        feeding = asyncio.create_task(_feed(stdin, source), name="feed export")
         try:
             yield _written(process, feeding, complaints)
         finally:
@@ -69,21 +61,54 @@ async def open_export(order: Order, source: AsyncIterator[bytes]) -> AsyncIterat
             await asyncio.gather(feeding, return_exceptions=True)
 
 
-async def _feed(process: Process, source: AsyncIterator[bytes]) -> None:
-    """Hand a result on as the child takes it; one that has seen enough takes no more."""
-    stdin = process.stdin
-    if stdin is None:
-        raise AssertionError("asked for as a pipe")
+async def _start(order: Order, complaints: IO[bytes]) -> tuple[Process, asyncio.StreamWriter]:
+    """Start a child; return it and the end of the pipe that it reads from.
+
+    The pipe is our own: before Python 3.12 asyncio takes a pair of sockets, where a write may fail for
+    want of memory, and says nothing of it.
+    """
+    theirs, ours = os.pipe()
+    with os.fdopen(theirs, "rb") as source, ExitStack() as unless_taken:
+        sink = unless_taken.enter_context(os.fdopen(ours, "wb", buffering=0))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-s", "-W", "ignore", "-m", MODULE, write_order(order)),
+            stdin=source,
+            stdout=PIPE,
+            stderr=complaints,
+            limit=PIECE,
+            cwd=tempfile.gettempdir(),
+            env=_environment(),
+        )
+        unless_taken.pop_all()
+    loop = asyncio.get_running_loop()
+    protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader())
+    transport, _ = await loop.connect_write_pipe(lambda: protocol, sink)
+    return process, asyncio.StreamWriter(transport, protocol, None, loop)
+
+
+async def _feed(stdin: asyncio.StreamWriter, source: AsyncIterator[bytes]) -> None:
+    """Hand a result on as the child takes it; one that has seen enough takes no more.
+
+    Raises:
+        ExportFailed: the pipe broke for another reason than that the child had closed it.
+        Unavailable: the source ended so.
+    """
     try:
         async for piece in source:
             if stdin.is_closing():
-                return
+                break
             stdin.write(piece)
             await stdin.drain()
     except (BrokenPipeError, ConnectionResetError):
-        return
+        pass  # the second says only that it broke; why comes below
     finally:
         stdin.close()
+    try:
+        await stdin.wait_closed()
+    except BrokenPipeError:
+        return
+    except OSError as error:
+        raise ExportFailed(f"could not be given all of it: {error.strerror}") from error
 
 
 async def _written(

@@ -1,6 +1,8 @@
 """A child that does not do what it should is noticed, and none is left."""
 
 import asyncio
+import errno
+import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -66,3 +68,20 @@ async def test_what_comes_after_the_last_second_that_is_asked_for_is_not_read() 
         text = b"".join([piece async for piece in written])
     assert text.splitlines()[-1].startswith(b"45,1.8,")
     assert taken < 50
+
+
+async def test_a_pipe_that_breaks_for_want_of_memory_is_not_taken_for_the_end_of_a_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = await result_of(frames_of(5000))
+    write = os.write
+
+    def write_in_need(file: int, piece: bytes) -> int:
+        if len(piece) > 1000:
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        return write(file, piece)
+
+    async with open_export(Order("csv"), in_pieces(data)) as written:
+        monkeypatch.setattr(os, "write", write_in_need)
+        with pytest.raises(ExportFailed, match=os.strerror(errno.ENOMEM)):
+            [piece async for piece in written]
