@@ -14,19 +14,18 @@ import msgspec
 from app.clients.runner_records import RunnerRecords
 from app.clients.storage import Storage
 from app.delivery import Delivered, Route
-from app.domain.documents import (
+from app.domain.documents import failed_document, ready_document
+from app.domain.failures import failure, refusal
+from app.domain.messages import Failure, ModelFacts, SplitEnded, VideoEnded, decode
+from app.domain.objects import (
     OURS,
     attempt_of,
     deleted_object,
     derived_folder,
     detection_object,
-    failed_document,
     failed_object,
     marks,
-    ready_document,
 )
-from app.domain.failures import failure, refusal
-from app.domain.messages import Failure, ModelFacts, SplitEnded, VideoEnded, decode
 from app.domain.options import listed
 from app.domain.progress import Status
 from app.domain.sampling import frame_number

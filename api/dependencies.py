@@ -5,14 +5,14 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Request
 
-from api.derived import Derivations
-from api.keys import KeyRing
-from api.looks import Looks
-from api.outcomes import Outcomes
-from api.pace import Places
+from api.access.key_ring import KeyRing
+from api.intake.room import Room
+from api.lifecycle.looks import Looks
+from api.lifecycle.outcomes import Outcomes
+from api.lifecycle.watches import Watches
 from api.readiness import Readiness
-from api.room import Room
-from api.watches import Watches
+from api.results.derived import Derivations
+from api.transport.pace import Places
 from app.clients.direct_uploads import DirectUploads
 from app.clients.idempotency import IdempotencyKeys
 from app.clients.key_usage import KeyUsage

@@ -10,24 +10,28 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.datastructures import Headers
 
-from api import direct, idempotency, keys, problems, ready
+from api import problems
+from api.access import keys
+from api.access.guards import Guard
+from api.access.key_ring import KeyRing
+from api.access.keys import KeyCheck
 from api.background import running, until_done
-from api.bodies import BodyBounds
-from api.cancellations import Cancellations
-from api.courier import Courier, ending
 from api.dependencies import Services
-from api.derived import open_derivations
-from api.description import DESCRIPTION, TAGS, Described
-from api.guards import Guard
 from api.headers import SecurityHeaders
-from api.keys import KeyCheck, KeyRing
-from api.looks import Looks
+from api.intake import direct, idempotency
+from api.intake.room import Room
+from api.lifecycle.cancellations import Cancellations
+from api.lifecycle.looks import Looks
+from api.lifecycle.outcomes import Outcomes
+from api.lifecycle.retention import Retention
+from api.lifecycle.sweeps import Sweeps
+from api.lifecycle.watches import Watches
 from api.measures import Measures
-from api.outcomes import Outcomes
-from api.pace import Places
+from api.openapi.description import DESCRIPTION, TAGS, Described
 from api.readiness import Readiness
-from api.retention import Retention
-from api.room import Room
+from api.results import ready
+from api.results.derived import open_derivations
+from api.results.streamed import EXPORTS_AT_ONCE
 from api.routes import health, metrics, page, reference, results, uploads, videos
 from api.routes.v1 import (
     actions,
@@ -44,9 +48,9 @@ from api.routes.v1 import (
 )
 from api.routes.v1 import videos as v1_videos
 from api.stopping import stop_heard
-from api.streamed import EXPORTS_AT_ONCE
-from api.sweeps import Sweeps
-from api.watches import Watches
+from api.transport.bodies import BodyBounds
+from api.transport.pace import Places
+from api.webhooks.courier import Courier, ending
 from app.clients.api_keys import api_keys
 from app.clients.direct_uploads import direct_uploads
 from app.clients.idempotency import idempotency_keys

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from api.guards import MAX_HEADERS
+from api.access.guards import MAX_HEADERS
 from api.headers import missing_headers
 from api.problems import problem
 

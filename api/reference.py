@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from api.codes import A_REASON, PARTICULAR, USUAL
 from api.main import api
+from api.openapi.wording import NoExample, Schema, default_of, example_of, names_in, without_null, words_of
 from api.problems import ALWAYS, MEDIA_TYPE
-from api.wording import NoExample, Schema, default_of, example_of, names_in, without_null, words_of
 
 HEAD: Final = """\
 # REST

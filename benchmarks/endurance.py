@@ -22,8 +22,11 @@ import msgspec
 from app.clients.runner_records import open_runner_records
 from app.clients.storage import open_storage
 from app.clients.video_outbox import open_video_outbox
-from app.domain.documents import OURS, input_object
 from app.domain.messages import Options
+from app.domain.objects import (
+    OURS,
+    input_object,
+)
 from app.errors import KadrError
 from app.local.interrupts import interruptible
 from app.settings import Settings

@@ -5,10 +5,10 @@ from typing import Final
 
 from fastapi import APIRouter, Response
 
-from api.answers import Health
 from api.dependencies import Served
-from api.json_response import JsonResponse
+from api.openapi.answers import Health
 from api.problems import documented, problem
+from api.transport.json_response import JsonResponse
 
 router = APIRouter(tags=["health checks"])
 

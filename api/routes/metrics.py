@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from api.keys import Administers
+from api.access.keys import Administers
 from app.telemetry.exposition import MEDIA_TYPE, Exposition
 
 router = APIRouter(include_in_schema=False)

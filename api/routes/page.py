@@ -1,67 +1,16 @@
-"""The page for people: files of `api/page`, read once, served to whoever asks.
+"""The page for people, served to whoever asks."""
 
-They hold nothing of anybody's videos, so they need no key; what the page shows it asks the API for. The names
-are looked up among those that were found when the process started: no path of a request reaches the disk.
-"""
-
-import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
 from api.headers import PAGE
+from api.page_files import DOCUMENT, FILES, PREFIX, PageFile
 
 router = APIRouter(include_in_schema=False)
 
-FOLDER: Final = Path(__file__).parents[1] / "page"
-
-PREFIX: Final = "/page/"
-
-TYPES: Final = {
-    ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
-"""What the page is made of; files of other kinds are not served."""
-
 METHODS: Final = ["GET", "HEAD"]
-
-
-@dataclass(frozen=True)
-class PageFile:
-    """A file of the page.
-
-    Attributes:
-        body: its bytes.
-        media_type: of these.
-        tag: its entity tag: other bytes, another tag.
-    """
-
-    body: bytes
-    media_type: str
-    tag: str
-
-
-def _read_all(folder: Path) -> Iterator[tuple[str, PageFile]]:
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in TYPES and path.is_file():
-            body = path.read_bytes()
-            tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-            yield path.relative_to(folder).as_posix(), PageFile(body, TYPES[path.suffix], tag)
-
-
-FILES: Final = dict(_read_all(FOLDER))
-
-DOCUMENT: Final = FILES.pop("index.html")
-"""What is at `/` and nowhere else: it finds the others from there."""
-
-PATHS: Final = frozenset({"/", *(PREFIX + name for name in FILES)})
-"""Where the page is: `api.keys` asks nobody for a key there."""
 
 
 @router.api_route("/", methods=METHODS)

@@ -9,15 +9,19 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api.answers import Failed, Operations, Ready, Waiting
+from api.access.keys import Reads
 from api.cursors import LONGEST, read_cursor, write_cursor
 from api.dependencies import Served, Services, Spoken
-from api.json_response import JsonResponse
-from api.keys import Reads
+from api.openapi.answers import Failed, Operations, Ready, Waiting
 from api.problems import UnknownVideo, documented
+from api.transport.json_response import JsonResponse
 from app.clients.storage import ObjectFacts
 from app.clients.video_outbox import Video
-from app.domain.documents import detection_object, failed_document, failed_object
+from app.domain.documents import failed_document
+from app.domain.objects import (
+    detection_object,
+    failed_object,
+)
 from app.domain.sentences import CANCELLED, Language, describe
 from app.errors import Missing, Unavailable
 

@@ -4,16 +4,16 @@ from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from api import direct
-from api.answers import Accepted
+from api.access.keys import Submits
 from api.dependencies import Served
-from api.incoming import media_type
-from api.json_response import JsonResponse
-from api.keys import Submits
-from api.orders import read_request
+from api.intake import direct
+from api.intake.incoming import media_type
+from api.intake.orders import read_request
+from api.intake.upload_answers import BegunUpload, CompletedUpload, Parts, WantedParts, WantedUpload
+from api.openapi.answers import Accepted
 from api.problems import Invalid, documented, problem
 from api.routes.v1.submitting import schema_of
-from api.upload_answers import BegunUpload, CompletedUpload, Parts, WantedParts, WantedUpload
+from api.transport.json_response import JsonResponse
 from app.errors import Rejected
 
 router = APIRouter(prefix="/api", tags=["direct uploads"])

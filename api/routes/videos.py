@@ -8,19 +8,19 @@ from uuid import uuid4
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import Headers
 
-from api.admission import NewVideo, admit, announce, drop
-from api.answers import Accepted, Cleaned, Requested
+from api.access.keys import Administers, Submits
 from api.dependencies import Served, Services
-from api.drafts import find_stored, new_upload
-from api.forms import Bounds, Form
-from api.incoming import Incoming
-from api.json_response import JsonResponse
-from api.keys import Administers, Submits
-from api.options import VideoOptions
-from api.orders import Order, Pair
+from api.intake.admission import NewVideo, admit, announce, drop
+from api.intake.drafts import find_stored, new_upload
+from api.intake.forms import Bounds, Form
+from api.intake.incoming import Incoming
+from api.intake.options import VideoOptions
+from api.intake.orders import Order, Pair
+from api.intake.sent import FileInForm, SentFile
+from api.intake.upload import DEFAULT_BUCKET
+from api.openapi.answers import Accepted, Cleaned, Requested
 from api.problems import Invalid, documented
-from api.sent import FileInForm, SentFile
-from api.upload import DEFAULT_BUCKET
+from api.transport.json_response import JsonResponse
 from app.clients.key_usage import OverQuota
 from app.failpoints import failpoint
 

@@ -8,7 +8,12 @@ from typing import Final, Literal, TypeAlias, TypeVar
 
 from app.clients.storage import Storage, open_storage
 from app.clients.video_outbox import Cursor, Deletion, Video, VideoOutbox, open_video_outbox
-from app.domain.documents import deleted_object, detection_object, failed_object, is_of_attempt
+from app.domain.objects import (
+    deleted_object,
+    detection_object,
+    failed_object,
+    is_of_attempt,
+)
 from app.settings import Settings
 
 _Asked = TypeVar("_Asked", Video, Deletion)

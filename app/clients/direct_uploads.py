@@ -17,7 +17,9 @@ import msgspec
 
 from app.clients.mongo import Document, Documents, Mongo
 from app.clients.storage import UploadKey
-from app.domain.documents import input_object
+from app.domain.objects import (
+    input_object,
+)
 from app.domain.options import Options
 
 DATABASE: Final = "main_db"

@@ -8,6 +8,7 @@
 `states`               the words for where a video is, and how `main_db` keeps them
 `estimates`            how fast a video is looked at, and how long the rest will take
 `documents`            the result as its reader gets it, put together row by row
+`objects`              how the objects in S3 are named, and what marks them as ours
 `results`              a result read piece by piece: its head, then frame by frame
 `result_rows`          how it is cut into its rows, from any byte on
 `renderings`           pictures and videos that are made of a video, and how a runner is asked for them

@@ -12,8 +12,10 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-from app.domain.documents import derived_object
 from app.domain.messages import Failure, FrameNumber, VideoId
+from app.domain.objects import (
+    derived_object,
+)
 from app.errors import Malformed
 
 RenderingKind: TypeAlias = Literal["annotated", "preview"]

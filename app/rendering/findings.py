@@ -3,8 +3,10 @@
 from typing import Final
 
 from app.clients.storage import Storage
-from app.domain.documents import detection_object
 from app.domain.messages import VideoFacts
+from app.domain.objects import (
+    detection_object,
+)
 from app.domain.result_rows import LONGEST_ROW, RESULT, Splitter, read_head
 from app.domain.results import Row, decode_head, decode_rows
 from app.errors import Malformed, Missing

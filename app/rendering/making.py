@@ -11,8 +11,11 @@ from typing import Final
 
 from app.clients.storage import Storage
 from app.decoding.studio import Studio
-from app.domain.documents import OURS, detection_object
 from app.domain.messages import VideoFacts
+from app.domain.objects import (
+    OURS,
+    detection_object,
+)
 from app.domain.renderings import MEDIA_TYPE, RenderingAsked, rendering_object
 from app.errors import Conflict, Missing, RetryLater, Unavailable
 from app.rendering.findings import open_findings

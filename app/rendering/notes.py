@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 import msgspec
 
 from app.clients.storage import Storage
-from app.domain.documents import OURS
 from app.domain.messages import Failure
+from app.domain.objects import (
+    OURS,
+)
 from app.domain.renderings import (
     FAILED_FOR,
     LEASE,

@@ -11,9 +11,15 @@ from hypothesis import strategies as st
 
 from agents import s3_outbox
 from app.delivery import CRASHED
-from app.domain.documents import ATTEMPT_KEY, deleted_object, detection_object, failed_object, marks
 from app.domain.failures import failure
 from app.domain.messages import Message, SplitEnded, VideoEnded
+from app.domain.objects import (
+    ATTEMPT_KEY,
+    deleted_object,
+    detection_object,
+    failed_object,
+    marks,
+)
 from app.streaming.durable_table import on_behalf_of
 from app.topics import VIDEO_RESULTS
 from tests.support.examples import asked, frames_detected, split_ended, video_ended

@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from agents import result_aggregator
 from app.delivery import CRASHED
-from app.domain.documents import detection_object, failed_object
 from app.domain.failures import failure
 from app.domain.messages import FrameResult, FramesDetected, Message, Options
+from app.domain.objects import (
+    detection_object,
+    failed_object,
+)
 from app.domain.options import listed
 from app.domain.progress import CHUNK
 from app.errors import Malformed, RetryLater

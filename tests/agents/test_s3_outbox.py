@@ -9,15 +9,15 @@ import pytest
 
 from app.clients.storage import ObjectFacts
 from app.delivery import CRASHED
-from app.domain.documents import (
+from app.domain.failures import failure
+from app.domain.messages import Message, VideoEnded
+from app.domain.objects import (
     deleted_object,
     derived_object,
     detection_object,
     failed_object,
     input_object,
 )
-from app.domain.failures import failure
-from app.domain.messages import Message, VideoEnded
 from app.errors import Rejected, Unavailable
 from app.streaming.durable_table import on_behalf_of
 from app.topics import VIDEO_GAPS, VIDEO_RESULTS, VIDEO_SPLITS

@@ -11,18 +11,18 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from api.access.key_ring import KeyRing
 from api.dependencies import Services
-from api.derived import Derivations
-from api.keys import KeyRing
-from api.looks import Looks
+from api.intake.room import Room
+from api.lifecycle.looks import Looks
+from api.lifecycle.outcomes import Outcomes
+from api.lifecycle.sweeps import Sweeps
+from api.lifecycle.watches import Watches
 from api.main import create_api
-from api.outcomes import Outcomes
-from api.pace import Places
 from api.readiness import Readiness
-from api.room import Room
-from api.streamed import EXPORTS_AT_ONCE
-from api.sweeps import Sweeps
-from api.watches import Watches
+from api.results.derived import Derivations
+from api.results.streamed import EXPORTS_AT_ONCE
+from api.transport.pace import Places
 from app.clients.api_keys import ApiKeys
 from app.clients.direct_uploads import DirectUploads
 from app.clients.idempotency import IdempotencyKeys

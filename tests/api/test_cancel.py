@@ -6,9 +6,12 @@ import logging
 import httpx
 import pytest
 
-from api.cancellations import Cancellations
-from app.domain.documents import failed_document, marks
+from api.lifecycle.cancellations import Cancellations
+from app.domain.documents import failed_document
 from app.domain.failures import failure
+from app.domain.objects import (
+    marks,
+)
 from app.domain.sentences import CANCELLED
 from app.errors import RetryLater
 from tests.api.conftest import Door

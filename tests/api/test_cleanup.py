@@ -7,8 +7,10 @@ from uuid import uuid4
 
 import pytest
 
-from api.sweeps import Sweeps
-from app.domain.documents import OURS
+from api.lifecycle.sweeps import Sweeps
+from app.domain.objects import (
+    OURS,
+)
 from tests.api.conftest import Door
 
 LONG_AGO = datetime.now(UTC) - timedelta(hours=25)
@@ -138,7 +140,7 @@ async def test_a_video_that_is_accepted_between_the_two_looks_keeps_its_upload(
 async def test_many_orphans_are_removed_though_mongo_is_asked_for_some_at_a_time(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.sweeps.AT_ONCE", 3)
+    monkeypatch.setattr("api.lifecycle.sweeps.AT_ONCE", 3)
     await put_long_ago(door, *(f"input/{uuid4()}.mp4" for _ in range(7)), **OURS)
     await door.sweeps.remove_orphans()
     assert door.s3.objects("videos") == {}

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from api.courier import PER_HOST, Courier, ending
+from api.webhooks.courier import PER_HOST, Courier, ending
 from app.clients.mongo import Mongo
 from app.clients.receivers import open_receivers
 from app.clients.video_outbox import VideoOutbox
@@ -271,7 +271,7 @@ async def test_of_a_video_that_is_deleted_meanwhile_nobody_is_told(post: Post) -
 
 @pytest.mark.usefixtures("expects_errors")
 async def test_a_mistake_of_ours_ends_the_rounds(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.courier.next_step", None)
+    monkeypatch.setattr("api.webhooks.courier.next_step", None)
     async with open_receiver() as receiver:
         await post.end("a", receiver.url)
         with pytest.raises(TypeError):

@@ -8,7 +8,9 @@ import httpx
 import pytest
 
 from app.clients.s3 import Headers
-from app.domain.documents import OURS
+from app.domain.objects import (
+    OURS,
+)
 from tests.api.conftest import Door
 from tests.api.test_cleanup import put_long_ago
 from tests.support.made_results import frames_of, result_of
@@ -136,7 +138,7 @@ async def test_what_cannot_be_computed_leaves_nothing_and_is_not_tried_at_once_a
 
 async def test_an_api_that_ends_ends_what_it_computes(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     await make_ready(door, await result_of(frames_of(20_000, objects=5)))
-    monkeypatch.setattr("api.derived.WITHIN", 0.0)
+    monkeypatch.setattr("api.results.derived.WITHIN", 0.0)
     assert (await door.client.get(f"/api/v1/videos/{VIDEO}/tracks")).status_code == 202
     await door.services.derivations.finish()
     assert door.s3.opened == set()

@@ -8,10 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
-from api import row_pages
-from app.domain.documents import OURS, failed_document
+from api.results import row_pages
+from app.domain.documents import failed_document
 from app.domain.failures import failure
 from app.domain.messages import Detection, FrameResult
+from app.domain.objects import (
+    OURS,
+)
 from tests.api.conftest import Door
 from tests.support.made_results import frames_of, result_of, undecodable
 
@@ -97,7 +100,7 @@ async def test_a_page_looks_at_a_bounded_part_and_the_next_one_goes_on(
 async def test_a_span_is_found_without_reading_what_is_before(
     ready: Door, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
-    monkeypatch.setattr("api.stored.WINDOW", 600)
+    monkeypatch.setattr("api.results.stored.WINDOW", 600)
     answer = await ready.client.get(URL, params={"from": seconds, "limit": 1})
     (row,) = answer.json()["prediction"]
     assert row["time"] == pytest.approx(-(-seconds // 0.2) * 0.2)

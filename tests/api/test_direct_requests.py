@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from api import direct
+from api.intake import direct
 from app.clients.direct_uploads import DirectUploads
-from app.domain.documents import input_object
+from app.domain.objects import (
+    input_object,
+)
 from app.domain.options import Options
 from app.errors import RetryLater
 from tests.api.conftest import Door

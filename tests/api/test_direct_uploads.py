@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api import direct
-from api.sweeps import Sweeps
+from api.intake import direct
+from api.lifecycle.sweeps import Sweeps
 from app.clients.api_keys import api_keys
 from app.clients.direct_uploads import DATABASE, DirectUploads
 from app.clients.mongo import Mongo
@@ -20,7 +20,10 @@ from app.clients.storage import Storage
 from app.clients.video_outbox import VideoOutbox, video_outbox
 from app.clients.webhook_deliveries import webhook_deliveries
 from app.domain.api_keys import Quotas, Scope
-from app.domain.documents import OURS, input_object
+from app.domain.objects import (
+    OURS,
+    input_object,
+)
 from app.settings import Settings
 from tests.support.api_process import ApiProcess, open_api
 

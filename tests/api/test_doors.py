@@ -100,7 +100,7 @@ async def test_no_call_that_changes_something_is_made_for_a_page_of_others(door:
 
 
 async def test_a_body_that_does_not_come_is_given_up(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.bodies.BODY_WITHIN", 0.05)
+    monkeypatch.setattr("api.transport.bodies.BODY_WITHIN", 0.05)
 
     async def for_ever() -> AsyncIterator[bytes]:
         while True:

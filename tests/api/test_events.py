@@ -15,13 +15,16 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from api import watches
-from api.looks import Look
-from api.watches import Watches
+from api.lifecycle import watches
+from api.lifecycle.looks import Look
+from api.lifecycle.watches import Watches
 from app.clients.runner_progress import RunnerProgress
 from app.clients.storage import Storage
 from app.clients.video_outbox import VideoOutbox
-from app.domain.documents import OURS, detection_object
+from app.domain.objects import (
+    OURS,
+    detection_object,
+)
 from app.settings import Settings
 from tests.api.conftest import Door
 from tests.support.api_process import ApiProcess, open_api

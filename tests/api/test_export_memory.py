@@ -10,11 +10,16 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from api import derived
+from api.results import derived
 from app.clients.mongo import open_mongo
 from app.clients.storage import Storage, open_storage
 from app.clients.video_outbox import video_outbox
-from app.domain.documents import OURS, derived_object, detection_object, input_object
+from app.domain.objects import (
+    OURS,
+    derived_object,
+    detection_object,
+    input_object,
+)
 from app.settings import Settings
 from tests.support.api_process import ApiProcess, open_api
 from tests.support.made_results import TWO_HOURS, made_result, made_tracked

@@ -10,13 +10,19 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from api.keys import CACHED_FOR, OPEN
+from api.access.key_ring import CACHED_FOR
+from api.access.keys import OPEN
 from app.clients.api_keys import ApiKeys, api_keys
 from app.clients.mongo import Mongo
 from app.clients.storage import Storage
 from app.clients.video_outbox import VideoOutbox
 from app.domain.api_keys import SCOPES, Quotas, Scope
-from app.domain.documents import OURS, detection_object, failed_object, input_object
+from app.domain.objects import (
+    OURS,
+    detection_object,
+    failed_object,
+    input_object,
+)
 from app.settings import Settings
 from tests.support.api_process import ApiProcess, open_api
 

@@ -11,8 +11,9 @@ from fastapi import FastAPI
 from starlette.types import Message
 from starlette.types import Scope as Asked
 
-from api import keys as keys_module
-from api.keys import OPEN, KeyCheck, KeyRing, is_local
+from api.access import key_ring
+from api.access.key_ring import KeyRing
+from api.access.keys import OPEN, KeyCheck, is_local
 from api.main import create_api
 from app.domain.api_keys import SCOPES, Quotas, Scope
 from app.settings import KeyRule, Settings
@@ -126,11 +127,11 @@ async def test_a_revoked_key_is_good_for_two_seconds_at_most(door: Door) -> None
     key, text = await door.keys.create("test", ["read"], Quotas())
     assert await ring.find(text)
     assert await door.keys.revoke(key.id)
-    now = keys_module.CACHED_FOR - 0.01
+    now = key_ring.CACHED_FOR - 0.01
     assert await ring.find(text), "it is remembered"
-    now = keys_module.CACHED_FOR
+    now = key_ring.CACHED_FOR
     assert await ring.find(text) is None
-    assert keys_module.CACHED_FOR <= 2
+    assert key_ring.CACHED_FOR <= 2
 
 
 async def test_a_new_key_is_good_two_seconds_after_it_was_tried_too_early(door: Door) -> None:
@@ -142,7 +143,7 @@ async def test_a_new_key_is_good_two_seconds_after_it_was_tried_too_early(door: 
 
 
 async def test_guesses_do_not_fill_the_memory(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys_module, "MOST_CACHED", 10)
+    monkeypatch.setattr(key_ring, "MOST_CACHED", 10)
     ring = KeyRing(door.keys)
     for number in range(100):
         assert await ring.find(f"kadr_{number:012x}_{'0' * 64}") is None

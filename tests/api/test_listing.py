@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.video_answers import ShownVideo, VideoList
+from api.lifecycle.video_answers import ShownVideo, VideoList
 from app.clients.runner_progress import RunnerProgress, StageTimes
 from app.domain.documents import failed_document
 from app.domain.failures import failure

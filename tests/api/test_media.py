@@ -4,7 +4,9 @@ import hashlib
 
 import pytest
 
-from app.domain.documents import input_object
+from app.domain.objects import (
+    input_object,
+)
 from tests.api.conftest import Door
 
 DATA = bytes(range(256)) * 4000

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from api.courier import note_try
+from api.webhooks.courier import note_try
 from app.clients.receivers import Reply
 from app.clients.webhook_deliveries import Delivery
 from app.domain.api_keys import Quotas, Scope

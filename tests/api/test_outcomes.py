@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from api import outcomes as outcomes_module
-from api.outcomes import Outcomes
+from api.lifecycle import outcomes as outcomes_module
+from api.lifecycle.outcomes import Outcomes
 from app.clients.video_outbox import Video
 from app.domain.documents import failed_document
 from app.domain.failures import failure

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from api.headers import PAGE
-from api.routes.page import FILES, FOLDER, PATHS
+from api.page_files import FILES, FOLDER, PATHS
 from tests.api.conftest import Door
 
 MOST = 64 << 10

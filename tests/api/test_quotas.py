@@ -13,7 +13,9 @@ from app.clients.api_keys import api_keys
 from app.clients.mongo import Mongo
 from app.clients.storage import Storage
 from app.domain.api_keys import Quotas
-from app.domain.documents import detection_object
+from app.domain.objects import (
+    detection_object,
+)
 from app.settings import Settings
 from tests.api.conftest import Door
 from tests.support.api_process import ApiProcess, open_api

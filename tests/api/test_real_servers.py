@@ -13,7 +13,12 @@ import pytest
 
 from app.clients.storage import Storage
 from app.clients.video_outbox import VideoOutbox
-from app.domain.documents import OURS, deleted_object, detection_object, input_object
+from app.domain.objects import (
+    OURS,
+    deleted_object,
+    detection_object,
+    input_object,
+)
 from app.settings import Settings
 from tests.support.api_process import ApiProcess, open_api
 

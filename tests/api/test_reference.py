@@ -11,8 +11,8 @@ import pytest
 
 from api.codes import PARTICULAR, USUAL
 from api.main import api
+from api.openapi.wording import NoExample, example_of, words_of
 from api.reference import reference
-from api.wording import NoExample, example_of, words_of
 
 ROOT: Final = Path(__file__).parents[2]
 

@@ -6,8 +6,12 @@ import msgspec
 import pytest
 
 from app.clients.renderer import RunnerBusy
-from app.domain.documents import OURS, detection_object, input_object
 from app.domain.failures import failure
+from app.domain.objects import (
+    OURS,
+    detection_object,
+    input_object,
+)
 from app.domain.renderings import (
     FrameAsked,
     RenderingAsked,

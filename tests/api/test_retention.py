@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from api.retention import Retention
+from api.lifecycle.retention import Retention
 from app.clients import retirements
 from app.clients.webhook_deliveries import Delivery
 from app.domain.failures import failure
@@ -160,7 +160,7 @@ async def test_whoever_dies_between_mark_and_command_is_made_up_for(
 async def test_a_video_stays_until_its_webhook_is_told_and_is_in_nobodys_way(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.retention.AT_ONCE", 1)
+    monkeypatch.setattr("api.lifecycle.retention.AT_ONCE", 1)
     monkeypatch.setattr("app.clients.retirements.AT_ONCE", 1)
     await kept.end("due", webhook="https://hooks.example.org/kadr")
     kept.pass_by(A_MOMENT)

@@ -6,8 +6,11 @@ import httpx
 import pytest
 
 from app.domain.api_keys import Quotas
-from app.domain.documents import failed_document, marks
+from app.domain.documents import failed_document
 from app.domain.failures import failure
+from app.domain.objects import (
+    marks,
+)
 from tests.api.conftest import Door
 
 FAILED = failed_document("a", failure("no_frames"))

@@ -10,7 +10,7 @@ import pytest
 from minio.error import S3Error
 from urllib3 import HTTPResponse
 
-from api.room import Room
+from api.intake.room import Room
 from app.clients import s3
 from app.clients.presence import Presence
 from app.errors import NoRoom, Unavailable
@@ -106,7 +106,7 @@ async def test_what_counts_is_the_disk_below_the_folder(
         disk.free()
         await room.refresh()
         room.require()
-    events = [record.getMessage() for record in caplog.records if record.name == "api.room"]
+    events = [record.getMessage() for record in caplog.records if record.name == "api.intake.room"]
     assert events == ["uploads are refused: there is no room"]
 
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from api.keys import CACHED_FOR
-from api.session_cookies import NAME
+from api.access.key_ring import CACHED_FOR
+from api.access.session_cookies import NAME
 from app.clients.sessions import KEPT_FOR
 from tests.api.conftest import Door
 from tests.api.test_keys import ELSEWHERE, HERE, new_key, rule

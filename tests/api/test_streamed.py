@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import pytest
 from starlette.types import Message
 
-from api.streamed import stream_pieces
+from api.results.streamed import stream_pieces
 from app.errors import Unavailable
 from app.exports.process import ExportFailed
 

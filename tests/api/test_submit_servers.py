@@ -15,7 +15,9 @@ from app.clients.idempotency import DATABASE, LEASE
 from app.clients.mongo import Mongo
 from app.clients.storage import Storage
 from app.clients.video_outbox import VideoOutbox
-from app.domain.documents import input_object
+from app.domain.objects import (
+    input_object,
+)
 from app.settings import Settings
 from tests.support.api_process import ApiProcess, open_api
 

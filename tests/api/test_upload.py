@@ -200,7 +200,7 @@ async def test_a_client_that_stops_sending_is_given_up_and_leaves_nothing(
 async def test_a_form_that_goes_on_for_ever_after_its_file_is_given_up(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.sent.REST_WITHIN", 0.05)
+    monkeypatch.setattr("api.intake.sent.REST_WITHIN", 0.05)
 
     async def for_ever() -> AsyncIterator[bytes]:
         yield part("file", CLIP) + part("other", b"")[:-2]

@@ -10,14 +10,16 @@ import httpx
 import pytest
 from standardwebhooks.webhooks import WebhookVerificationError
 
+from api.intake.webhook_url import check_receiver
 from api.problems import Invalid
-from api.webhook_url import check_receiver
 from app.clients.api_keys import api_keys
 from app.clients.mongo import Documents, Mongo
 from app.clients.storage import Storage
 from app.clients.video_outbox import VideoOutbox
 from app.domain.api_keys import Quotas
-from app.domain.documents import OURS
+from app.domain.objects import (
+    OURS,
+)
 from app.settings import Settings
 from tests.support.api_process import ApiProcess, open_api
 from tests.support.local_receiver import OK, WHSEC, answer, open_receiver

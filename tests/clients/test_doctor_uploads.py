@@ -15,7 +15,10 @@ from app.cli.doctor import uploads
 from app.cli.doctor.findings import Finding
 from app.cli.doctor.uploads import ANYBODY, HEADERS, look_at_uploads
 from app.clients.storage import Storage, open_storage
-from app.domain.documents import OURS, input_object
+from app.domain.objects import (
+    OURS,
+    input_object,
+)
 from app.settings import Settings
 
 pytestmark = pytest.mark.servers

@@ -15,7 +15,9 @@ import urllib3
 
 from app.cli.doctor.storage import look_at_storage
 from app.clients.s3 import S3, open_s3
-from app.domain.documents import OUR_PREFIXES
+from app.domain.objects import (
+    OUR_PREFIXES,
+)
 from app.errors import Missing
 from app.settings import Settings
 

@@ -19,7 +19,10 @@ import httpx
 from anyio.from_thread import start_blocking_portal
 
 from app.clients.storage import open_storage
-from app.domain.documents import detection_object, failed_object
+from app.domain.objects import (
+    detection_object,
+    failed_object,
+)
 from app.local.ports import free_ports
 from app.local.stack import LocalStack
 from models.shapes import write_clip

@@ -8,7 +8,9 @@ from typing import Final
 import httpx
 
 from app.clients.storage import PART, open_storage
-from app.domain.documents import INPUT_PREFIX
+from app.domain.objects import (
+    INPUT_PREFIX,
+)
 from tests.faults.fault import Fault, Field
 from tests.support.raw_upload import begun_upload, request, reset
 

@@ -14,12 +14,15 @@ from typing import Any, Final
 import httpx
 import msgspec
 
-from api.sweeps import Sweeps
+from api.lifecycle.sweeps import Sweeps
 from app.clients.mongo import open_mongo
 from app.clients.storage import open_storage
 from app.clients.video_outbox import video_outbox
 from app.clients.webhook_deliveries import webhook_deliveries
-from app.domain.documents import detection_object, failed_object
+from app.domain.objects import (
+    detection_object,
+    failed_object,
+)
 from app.errors import KadrError
 from app.rejected import PREFIX as REJECTED_PREFIX
 from app.suspects import DEATHS

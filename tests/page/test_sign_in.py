@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, FilePayload, expect
 
-from api.session_cookies import NAME
+from api.access.session_cookies import NAME
 from app.clients.api_keys import ApiKeys, open_api_keys
 from app.domain.api_keys import Quotas, Scope
 from app.settings import Settings

@@ -15,7 +15,9 @@ import httpx
 from app.clients.mongo import open_mongo
 from app.clients.storage import open_storage
 from app.clients.video_outbox import video_outbox
-from app.domain.documents import INPUT_PREFIX
+from app.domain.objects import (
+    INPUT_PREFIX,
+)
 from app.local.processes import create_api
 from app.settings import Settings
 

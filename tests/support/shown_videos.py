@@ -14,8 +14,13 @@ from app.clients.storage import open_storage
 from app.decoding.picture import Picture
 from app.decoding.process import create_limits
 from app.decoding.reader import VideoReader
-from app.domain.documents import detection_object, input_object, marks, ready_document
+from app.domain.documents import ready_document
 from app.domain.messages import Detection, FrameResult, VideoFacts
+from app.domain.objects import (
+    detection_object,
+    input_object,
+    marks,
+)
 from app.domain.options import Options, listed
 from app.domain.renderings import LEASE, RenderingKind, RenderingState, rendering_object, state_object
 from app.settings import Settings

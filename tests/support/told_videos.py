@@ -9,7 +9,10 @@ from standardwebhooks import Webhook
 
 from app.clients.storage import Storage
 from app.clients.video_outbox import VideoOutbox
-from app.domain.documents import OURS, detection_object
+from app.domain.objects import (
+    OURS,
+    detection_object,
+)
 from tests.support.local_receiver import WHSEC, LocalReceiver, Received
 
 GIVEN = {"WEBHOOK_SECRET": WHSEC, "WEBHOOK_ALLOWED_HOSTS": "127.0.0.1"}

@@ -15,12 +15,14 @@ from typing import TypeAlias
 import httpx
 import pytest
 
-from api.sweeps import Sweeps
+from api.lifecycle.sweeps import Sweeps
 from app.clients.mongo import open_mongo
 from app.clients.storage import PART, open_storage
 from app.clients.video_outbox import video_outbox
 from app.clients.webhook_deliveries import webhook_deliveries
-from app.domain.documents import INPUT_PREFIX
+from app.domain.objects import (
+    INPUT_PREFIX,
+)
 from models.shapes import write_clip
 from tests.support.pipeline import Pipeline
 from tests.support.raw_upload import PIECE, TAIL, answer_of, begun_upload, request, reset

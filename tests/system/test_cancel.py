@@ -11,7 +11,11 @@ import pytest
 
 from app.clients.broker import open_broker
 from app.clients.storage import open_storage
-from app.domain.documents import detection_object, failed_object, input_object
+from app.domain.objects import (
+    detection_object,
+    failed_object,
+    input_object,
+)
 from app.topics import INFERENCE_TASKS
 from models.shapes import write_clip
 from tests.support.cancelled import PROMISED, Watch

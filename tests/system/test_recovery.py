@@ -13,7 +13,11 @@ from faust.stores.rocksdb import Store
 from app.clients.broker import open_broker
 from app.clients.storage import open_storage
 from app.clients.video_outbox import open_video_outbox
-from app.domain.documents import deleted_object, detection_object, failed_object
+from app.domain.objects import (
+    deleted_object,
+    detection_object,
+    failed_object,
+)
 from app.local.ports import free_ports
 from app.local.processes import ROLES
 from app.local.stack import LocalStack

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 from app.decoding.drawing import color_of
-from app.domain.documents import derived_folder, input_object
+from app.domain.objects import (
+    derived_folder,
+    input_object,
+)
 from app.domain.renderings import SIGNATURE, FrameAsked, sign
 from models.shapes import write_clip
 from tests.support.clips import Picture

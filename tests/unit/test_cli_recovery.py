@@ -12,7 +12,12 @@ from app.cli.entry import run
 from app.cli.recovery import Recovered, Recovery
 from app.clients.storage import Storage
 from app.clients.video_outbox import VideoOutbox
-from app.domain.documents import deleted_object, detection_object, failed_object, marks
+from app.domain.objects import (
+    deleted_object,
+    detection_object,
+    failed_object,
+    marks,
+)
 from app.errors import Unavailable
 from tests.support.clock import Clock
 from tests.support.memory_mongo import MemoryDocuments

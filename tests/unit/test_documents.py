@@ -5,15 +5,14 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from app.domain.documents import (
+from app.domain.documents import failed_document, ready_document
+from app.domain.failures import SENTENCES, failure
+from app.domain.objects import (
     deleted_object,
     detection_object,
-    failed_document,
     failed_object,
     input_object,
-    ready_document,
 )
-from app.domain.failures import SENTENCES, failure
 from app.domain.options import Options, listed
 from tests.support.examples import MODEL, facts
 

@@ -6,8 +6,11 @@ import msgspec
 import pytest
 
 from app.clients.storage import Storage
-from app.domain.documents import detection_object, ready_document
+from app.domain.documents import ready_document
 from app.domain.messages import Detection, FrameResult
+from app.domain.objects import (
+    detection_object,
+)
 from app.errors import Malformed
 from app.rendering import findings
 from app.rendering.findings import open_findings

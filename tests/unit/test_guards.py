@@ -4,7 +4,7 @@ import pytest
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from api.guards import MAX_HEAD, MAX_HEADERS, refuse_cross_site, refuse_head, refuse_host
+from api.access.guards import MAX_HEAD, MAX_HEADERS, refuse_cross_site, refuse_head, refuse_host
 from app.settings import Settings
 
 OURS = Settings.model_fields["allowed_hosts"].default

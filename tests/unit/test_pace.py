@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from api.pace import Paced, Patience, Places
 from api.problems import Busy, Stalled
+from api.transport.pace import Paced, Patience, Places
 
 PATIENCE = Patience(idle=timedelta(seconds=0.2), rate=1000, whole=timedelta(seconds=60))
 """200 bytes within each 0.2 s."""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from starlette.datastructures import Headers
 
-from api.ranges import Version, Wanted, decide
+from api.transport.ranges import Version, Wanted, decide
 
 VERSION = Version('"abc"', datetime(2026, 1, 2, 3, 4, 5, 678900, tzinfo=UTC), 1000)
 SECOND = "Fri, 02 Jan 2026 03:04:05 GMT"

@@ -12,8 +12,13 @@ import pytest
 from app.clients.storage import Storage
 from app.decoding.process import DecoderCrashed
 from app.decoding.studio import Studio
-from app.domain.documents import derived_folder, detection_object, input_object, ready_document
+from app.domain.documents import ready_document
 from app.domain.messages import FrameResult, VideoFacts
+from app.domain.objects import (
+    derived_folder,
+    detection_object,
+    input_object,
+)
 from app.domain.renderings import (
     FrameAsked,
     RenderingAsked,

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from fastapi.exceptions import RequestValidationError
 
-from api.options import VideoOptions, to_message
-from api.orders import Pair, VideoRequest, read_pairs, read_request
+from api.intake.options import VideoOptions, to_message
+from api.intake.orders import Pair, VideoRequest, read_pairs, read_request
 from api.problems import Invalid
 from app.domain.messages import Options, Preprocess
 from app.domain.options import listed

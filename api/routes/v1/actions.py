@@ -2,13 +2,13 @@
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from api import cancellations
-from api.cancellations import WrongState
+from api.access.keys import Submits
 from api.dependencies import Served
-from api.json_response import JsonResponse
-from api.keys import Submits
+from api.lifecycle import cancellations
+from api.lifecycle.cancellations import WrongState
+from api.lifecycle.video_answers import ListedVideo, listed
 from api.problems import documented, problem
-from api.video_answers import ListedVideo, listed
+from api.transport.json_response import JsonResponse
 from app.clients.video_outbox import Video
 
 router = APIRouter(prefix="/api/v1", tags=["videos"])

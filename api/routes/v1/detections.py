@@ -6,18 +6,20 @@ import msgspec
 from fastapi import APIRouter, Header, Query, Response
 from starlette.exceptions import HTTPException
 
-from api.answers import DetectionsPage
-from api.asked import Detections
+from api.access.keys import Reads
 from api.dependencies import Served
-from api.derived import COMPUTING, computing
-from api.json_response import JsonResponse
-from api.keys import Reads
+from api.openapi.answers import DetectionsPage
 from api.problems import Invalid, documented
-from api.ready import CODES, require_ready
-from api.row_pages import Choice, read_page
-from api.stored import Stored, open_stored
-from api.streamed import stream_export
-from app.domain.documents import detection_object
+from api.results.asked import Detections
+from api.results.derived import COMPUTING, computing
+from api.results.ready import CODES, require_ready
+from api.results.row_pages import Choice, read_page
+from api.results.stored import Stored, open_stored
+from api.results.streamed import stream_export
+from api.transport.json_response import JsonResponse
+from app.domain.objects import (
+    detection_object,
+)
 from app.domain.results import Row
 from app.exports.formats import FORMATS, FormatName, choose_format
 from app.exports.selection import Selection

@@ -11,11 +11,11 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.types import Receive, Scope, Send
 
+from api.access.keys import Reads
 from api.dependencies import Served
-from api.keys import Reads
-from api.looks import Look
+from api.lifecycle.looks import Look
+from api.lifecycle.watches import News, Watches
 from api.problems import UnknownVideo, documented
-from api.watches import News, Watches
 from app.domain.states import ENDED
 
 router = APIRouter(prefix="/api/v1", tags=["videos"])

@@ -5,11 +5,13 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Response
 
+from api.access.keys import Reads
 from api.codes import A_REASON
 from api.dependencies import Served
-from api.keys import Reads
 from api.problems import Conflicting, UnknownVideo, documented
-from app.domain.documents import detection_object
+from app.domain.objects import (
+    detection_object,
+)
 from app.domain.renderings import FrameAsked
 from app.errors import Missing, Undecodable
 

@@ -6,12 +6,12 @@ from typing import Annotated, Final, TypeAlias
 from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime, StringConstraints
 
+from api.access.keys import Reads
 from api.cursors import LONGEST, read_cursor
 from api.dependencies import Served
-from api.json_response import JsonResponse
-from api.keys import Reads
+from api.lifecycle.video_answers import ShownVideo, VideoList, listing, shown
 from api.problems import UnknownVideo, documented
-from api.video_answers import ShownVideo, VideoList, listing, shown
+from api.transport.json_response import JsonResponse
 from app.clients.video_outbox import Wanted
 from app.domain.states import State
 

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
+from api.access.keys import Reads
 from api.dependencies import Served
-from api.keys import Reads
-from api.objects import answer_with
 from api.problems import UnknownVideo, documented
+from api.transport.objects import answer_with
 from app.domain.filenames import content_disposition
 from app.errors import Missing
 

@@ -7,16 +7,18 @@ from typing import Any, Final, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from api.access.keys import Reads
 from api.codes import A_REASON
 from api.dependencies import Served, Services
-from api.json_response import JsonResponse
-from api.keys import Reads
-from api.objects import answer_with
 from api.problems import Conflicting, UnknownVideo, documented
 from api.routes.v1.media import BYTES
+from api.transport.json_response import JsonResponse
+from api.transport.objects import answer_with
 from app.clients.video_outbox import Video
-from app.domain.documents import detection_object
 from app.domain.filenames import content_disposition
+from app.domain.objects import (
+    detection_object,
+)
 from app.domain.renderings import (
     MEDIA_TYPE,
     RenderingAsked,

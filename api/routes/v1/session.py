@@ -3,11 +3,11 @@
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from api import session_cookies
+from api.access import session_cookies
+from api.access.keys import Anybody, Caller, NoKey, presented
 from api.dependencies import Served
-from api.json_response import JsonResponse
-from api.keys import Anybody, Caller, NoKey, presented
 from api.problems import documented
+from api.transport.json_response import JsonResponse
 from app.domain.api_keys import Scope, in_order
 
 router = APIRouter(prefix="/api/v1", tags=["sessions"])

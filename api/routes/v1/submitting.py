@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
-from api.options import PreprocessOptions, VideoOptions
-from api.orders import VideoRequest
-from api.upload import DEFAULT_BUCKET
+from api.intake.options import PreprocessOptions, VideoOptions
+from api.intake.orders import VideoRequest
+from api.intake.upload import DEFAULT_BUCKET
 
 Schema = dict[str, Any]
 

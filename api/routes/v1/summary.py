@@ -7,14 +7,14 @@ from typing import Annotated, Any, Final
 import msgspec
 from fastapi import APIRouter, Query, Response
 
-from api.answers import Summary
-from api.asked import MOST_NAMED, ClassName
+from api.access.keys import Reads
 from api.dependencies import Served
-from api.derived import COMPUTING, computing
-from api.keys import Reads
+from api.openapi.answers import Summary
 from api.problems import documented
-from api.ready import CODES, require_ready
-from api.streamed import stream_pieces
+from api.results.asked import MOST_NAMED, ClassName
+from api.results.derived import COMPUTING, computing
+from api.results.ready import CODES, require_ready
+from api.results.streamed import stream_pieces
 from app.exports.summary import Counted, Joiner, Runs, default_gap
 
 router = APIRouter(prefix="/api/v1", tags=["results"])

@@ -5,16 +5,16 @@ from typing import Annotated, Final
 import msgspec
 from fastapi import APIRouter, Query, Response
 
-from api.answers import TracksPage
-from api.asked import Tracks
+from api.access.keys import Reads
 from api.dependencies import Served
-from api.derived import COMPUTING, computing
-from api.json_response import JsonResponse
-from api.keys import Reads
+from api.openapi.answers import TracksPage
 from api.problems import documented
-from api.ready import CODES, require_ready
-from api.row_pages import Choice, read_page
-from api.stored import open_stored
+from api.results.asked import Tracks
+from api.results.derived import COMPUTING, computing
+from api.results.ready import CODES, require_ready
+from api.results.row_pages import Choice, read_page
+from api.results.stored import open_stored
+from api.transport.json_response import JsonResponse
 from app.domain.result_rows import TRACKS
 from app.exports.tracks import Track
 

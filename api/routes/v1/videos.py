@@ -8,21 +8,21 @@ from fastapi import APIRouter, Request, Response
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
+from api.access.keys import Caller, Deletes, Submits
 from api.dependencies import Served, Services
-from api.drafts import SentVideo, StoredVideo, Submission
-from api.forms import Bounds, Form
-from api.idempotency import REPLAYED, GivenKey, read_key
-from api.incoming import Incoming, is_form, is_video, media_type
-from api.json_response import JsonResponse
-from api.keys import Caller, Deletes, Submits
-from api.options import MOST_CLASSES, MOST_TAGS
-from api.orders import Order, Pair, VideoRequest, read_pairs, read_request
+from api.intake.drafts import SentVideo, StoredVideo, Submission
+from api.intake.forms import Bounds, Form
+from api.intake.idempotency import REPLAYED, GivenKey, read_key
+from api.intake.incoming import Incoming, is_form, is_video, media_type
+from api.intake.options import MOST_CLASSES, MOST_TAGS
+from api.intake.orders import Order, Pair, VideoRequest, read_pairs, read_request
+from api.intake.sent import Announced, FileAsBody, FileInForm, SentFile
+from api.intake.submissions import submit
+from api.intake.webhook_url import check_receiver
+from api.lifecycle.video_answers import ListedVideo, listed
 from api.problems import Invalid, UnknownVideo, documented
 from api.routes.v1.submitting import BODY, PARAMETERS
-from api.sent import Announced, FileAsBody, FileInForm, SentFile
-from api.submissions import submit
-from api.video_answers import ListedVideo, listed
-from api.webhook_url import check_receiver
+from api.transport.json_response import JsonResponse
 from app.domain.filenames import read_content_disposition
 
 logger = logging.getLogger(__name__)

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 
+from api.access.keys import Caller, Reads, Submits
 from api.dependencies import Served, Services
-from api.keys import Caller, Reads, Submits
 from api.problems import UnknownVideo, documented, problem
-from api.webhook_answers import Deliveries, ShownDelivery, WebhookSecrets, shown
+from api.webhooks.answers import Deliveries, ShownDelivery, WebhookSecrets, shown
 from app.clients.webhook_deliveries import LISTED
 from app.domain.webhooks import Signer, State
 from app.errors import KadrError, Missing

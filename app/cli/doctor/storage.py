@@ -8,7 +8,7 @@ from app.cli.doctor.clocks import REMEDY, compare
 from app.cli.doctor.findings import Finding, ok, unknown, warning, wrong
 from app.cli.doctor.uploads import look_at_uploads
 from app.clients.storage import Storage, open_storage
-from app.domain.documents import (
+from app.domain.objects import (
     DELETED_PREFIX,
     DERIVED_PREFIX,
     DETECTION_PREFIX,

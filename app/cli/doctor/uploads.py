@@ -8,7 +8,10 @@ from uuid import uuid4
 from app.cli.doctor.findings import Finding, ok, unknown, warning
 from app.clients.presigned import presigner
 from app.clients.storage import Storage
-from app.domain.documents import OURS, input_object
+from app.domain.objects import (
+    OURS,
+    input_object,
+)
 from app.errors import Unavailable
 from app.settings import Settings
 
