@@ -13,8 +13,8 @@ from typing import Any, Final, Protocol
 
 from faust.web import View
 
-from app.clients.claims import Claims
-from app.clients.video_records import Claimed
+from app.clients.main_db.claims import Claims
+from app.clients.main_db.video_records import Claimed
 from app.domain.failures import failure
 from app.domain.messages import Failure
 from app.errors import Conflict, RetryLater

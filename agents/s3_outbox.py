@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from app.clients.runner_records import RunnerRecords
-from app.clients.storage import Storage
+from app.clients.s3.storage import Storage
 from app.delivery import Delivered, Route
 from app.domain.documents import failed_document, ready_document
 from app.domain.failures import failure, refusal

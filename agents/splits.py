@@ -19,7 +19,7 @@ from agents.split_ends import ended_of
 from agents.waits import Waits
 from app.backpressure import Gate, Turn
 from app.clients.runner_records import RunnerRecords
-from app.clients.storage import Storage
+from app.clients.s3.storage import Storage
 from app.decoding.process import DecoderCrashed, DecodingPool, Split
 from app.decoding.protocol import Job
 from app.domain.failures import failure

@@ -5,7 +5,7 @@ import binascii
 from datetime import UTC, datetime
 
 from api.problems import Invalid
-from app.clients.video_outbox import Cursor
+from app.clients.main_db.video_outbox import Cursor
 
 LONGEST = 200
 """Characters of a cursor; some 90 are usual."""

@@ -13,16 +13,16 @@ from api.lifecycle.watches import Watches
 from api.readiness import Readiness
 from api.results.derived import Derivations
 from api.transport.pace import Places
-from app.clients.direct_uploads import DirectUploads
-from app.clients.idempotency import IdempotencyKeys
-from app.clients.key_usage import KeyUsage
-from app.clients.presigned import Presigner
-from app.clients.renderer import Renderer
-from app.clients.sessions import Sessions
-from app.clients.storage import Storage
-from app.clients.video_outbox import VideoOutbox
-from app.clients.wake import Waker
-from app.clients.webhook_deliveries import WebhookDeliveries
+from app.clients.http.renderer import Renderer
+from app.clients.http.wake import Waker
+from app.clients.main_db.direct_uploads import DirectUploads
+from app.clients.main_db.idempotency import IdempotencyKeys
+from app.clients.main_db.key_usage import KeyUsage
+from app.clients.main_db.sessions import Sessions
+from app.clients.main_db.video_outbox import VideoOutbox
+from app.clients.main_db.webhook_deliveries import WebhookDeliveries
+from app.clients.s3.presigned import Presigner
+from app.clients.s3.storage import Storage
 from app.domain.sentences import Language, choose_language
 from app.settings import Settings
 

@@ -51,20 +51,20 @@ from api.stopping import stop_heard
 from api.transport.bodies import BodyBounds
 from api.transport.pace import Places
 from api.webhooks.courier import Courier, ending
-from app.clients.api_keys import api_keys
-from app.clients.direct_uploads import direct_uploads
-from app.clients.idempotency import idempotency_keys
-from app.clients.key_usage import key_usage
+from app.clients.http.receivers import open_receivers
+from app.clients.http.renderer import open_renderer
+from app.clients.http.runner_progress import open_runner_answers
+from app.clients.http.wake import open_waker
+from app.clients.main_db.api_keys import api_keys
+from app.clients.main_db.direct_uploads import direct_uploads
+from app.clients.main_db.idempotency import idempotency_keys
+from app.clients.main_db.key_usage import key_usage
+from app.clients.main_db.sessions import sessions
+from app.clients.main_db.video_outbox import VideoOutbox, video_outbox
+from app.clients.main_db.webhook_deliveries import WebhookDeliveries, webhook_deliveries
 from app.clients.mongo import open_mongo
-from app.clients.presigned import presigner
-from app.clients.receivers import open_receivers
-from app.clients.renderer import open_renderer
-from app.clients.runner_progress import open_runner_answers
-from app.clients.sessions import sessions
-from app.clients.storage import open_storage
-from app.clients.video_outbox import VideoOutbox, video_outbox
-from app.clients.wake import open_waker
-from app.clients.webhook_deliveries import WebhookDeliveries, webhook_deliveries
+from app.clients.s3.presigned import presigner
+from app.clients.s3.storage import open_storage
 from app.domain.receivers import Reach
 from app.domain.webhooks import Signer
 from app.logs import describe_settings, set_up_logs

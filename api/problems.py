@@ -15,8 +15,8 @@ from starlette.routing import Match
 
 from api.codes import described
 from api.headers import UNLESS_SAID
-from app.clients.renderer import RunnerBusy
-from app.clients.storage import TooLarge
+from app.clients.http.renderer import RunnerBusy
+from app.clients.s3.storage import TooLarge
 from app.errors import Conflict, Missing, NoRoom, Rejected, RetryLater, Unavailable
 
 logger = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from app.clients.broker import Partition
+from app.clients.kafka.broker import Partition
 from app.domain.messages import M, decode
 from app.errors import Rejected, RetryLater, StartAgain
 from app.failpoints import failpoint

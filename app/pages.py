@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from app.clients.broker import Partition
+from app.clients.kafka.broker import Partition
 from app.errors import KadrError
 from app.worker import Worker
 

@@ -6,8 +6,8 @@ A body over 1 MB lies in S3 under `rejected/`, so that the topic, which is kept 
 from dataclasses import replace
 from typing import Final
 
-from app.clients.broker import Broker, SetAside
-from app.clients.storage import open_storage
+from app.clients.kafka.broker import Broker, SetAside
+from app.clients.s3.storage import open_storage
 from app.errors import Missing
 from app.settings import Settings
 from app.topics import REJECTED

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from app.clients.broker import Partition
+from app.clients.kafka.broker import Partition
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import faust
 
-from app.clients.broker import Broker, Partition, SetAside, open_broker
+from app.clients.kafka.broker import Broker, Partition, SetAside, open_broker
 from app.delivery import Delivery, Route, position_of
 from app.errors import EXIT_MISCONFIGURED, EXIT_UNSAFE, Misconfigured, Rejected, RetryLater
 from app.logs import describe_settings, set_up_logs

@@ -14,7 +14,7 @@ from typing import Final, cast, get_args
 
 import msgspec
 
-from app.clients.worker_pages import model_of
+from app.clients.http.worker_pages import model_of
 from app.detection.export import SUFFIX, Export, load_export
 from app.detection.weights import DEMO_MODEL, MODELS, Weights, find_weights
 from app.domain.precision import Precision

@@ -19,9 +19,9 @@ from typing import Final
 
 import msgspec
 
+from app.clients.main_db.video_outbox import open_video_outbox
 from app.clients.runner_records import open_runner_records
-from app.clients.storage import open_storage
-from app.clients.video_outbox import open_video_outbox
+from app.clients.s3.storage import open_storage
 from app.domain.messages import Options
 from app.domain.objects import (
     OURS,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from app.clients.api_keys import ApiKeys
+from app.clients.main_db.api_keys import ApiKeys
 from app.domain.api_keys import ApiKey, id_of
 from app.errors import RetryLater
 

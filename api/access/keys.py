@@ -23,7 +23,7 @@ from api.access import session_cookies
 from api.dependencies import Services
 from api.page_files import PATHS
 from api.problems import RETRY_AFTER, problem
-from app.clients.key_usage import OverQuota
+from app.clients.main_db.key_usage import OverQuota
 from app.domain.api_keys import SCOPES, ApiKey
 from app.errors import Rejected, Unavailable
 from app.settings import KeyRule, Settings

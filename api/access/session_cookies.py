@@ -12,7 +12,7 @@ from fastapi import Request, Response
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 
-from app.clients.sessions import KEPT_FOR
+from app.clients.main_db.sessions import KEPT_FOR
 
 NAME: Final = "kadr_session"
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from api.access.keys import Caller
 from api.dependencies import Services
 from api.measures import request_began
-from app.clients.key_usage import OverQuota
-from app.clients.storage import TooLarge
-from app.clients.video_outbox import Video
+from app.clients.main_db.key_usage import OverQuota
+from app.clients.main_db.video_outbox import Video
+from app.clients.s3.storage import TooLarge
 from app.domain.messages import Options
 from app.domain.objects import video_of
 from app.errors import Conflict, RetryLater

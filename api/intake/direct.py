@@ -28,10 +28,10 @@ from api.intake.upload_answers import (
 )
 from api.intake.webhook_url import check_receiver
 from api.problems import Invalid
-from app.clients.direct_uploads import EXPIRES_AFTER, DirectUpload, DirectUploads
-from app.clients.key_usage import OverQuota
-from app.clients.storage import Storage, UploadedPart, object_headers
-from app.clients.video_outbox import VideoOutbox
+from app.clients.main_db.direct_uploads import EXPIRES_AFTER, DirectUpload, DirectUploads
+from app.clients.main_db.key_usage import OverQuota
+from app.clients.main_db.video_outbox import VideoOutbox
+from app.clients.s3.storage import Storage, UploadedPart, object_headers
 from app.domain.filenames import clean_filename
 from app.domain.objects import (
     OWNER_KEY,

@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 
 from api.intake.submissions import KeyReused, VideoDeleted
 from api.problems import Invalid, problem
-from app.clients.idempotency import KeyHeld
+from app.clients.main_db.idempotency import KeyHeld
 from app.errors import Rejected
 
 RETRY_AFTER: Final = "2"

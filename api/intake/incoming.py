@@ -12,7 +12,7 @@ from api.intake.forms import FORM, FRAMING
 from api.intake.sent import SentFile
 from api.intake.upload import ReadOrder, Uploaded, default_bucket, in_buckets, read_through, receive_video
 from api.transport.pace import Paced, Patience
-from app.clients.storage import TooLarge
+from app.clients.s3.storage import TooLarge
 from app.failpoints import failpoint
 
 OpenFile = Callable[[AsyncIterator[bytes], int], SentFile]

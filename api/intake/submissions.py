@@ -14,9 +14,9 @@ from api.access.keys import Caller
 from api.dependencies import Services
 from api.intake.admission import NewVideo, accept, admit, announce
 from api.intake.drafts import Draft, Submission
-from app.clients.idempotency import Hold, KeyHeld, Recorded
-from app.clients.key_usage import OverQuota
-from app.clients.video_outbox import Video
+from app.clients.main_db.idempotency import Hold, KeyHeld, Recorded
+from app.clients.main_db.key_usage import OverQuota
+from app.clients.main_db.video_outbox import Video
 from app.errors import Conflict, Rejected, RetryLater
 from app.failpoints import failpoint
 

@@ -16,7 +16,7 @@ from api.intake.options import VideoOptions
 from api.intake.orders import Order, Pair
 from api.intake.sent import Announced, SentFile
 from api.problems import Invalid
-from app.clients.storage import Storage, TooLarge
+from app.clients.s3.storage import Storage, TooLarge
 from app.domain.filenames import clean_filename, encode_filename
 from app.domain.objects import (
     OURS,

@@ -1,7 +1,7 @@
 """A video is cancelled, or tried again; and the pipeline has to say that a cancelled one is at rest.
 
-What holds is decided by one guarded update of the video's document (`app.clients.withdrawals`). Before that
-S3 is asked whether the video has ended already: what was there first wins.
+What holds is decided by one guarded update of the video's document (`app.clients.main_db.withdrawals`).
+Before that S3 is asked whether the video has ended already: what was there first wins.
 """
 
 import logging
@@ -12,7 +12,7 @@ from api.access.keys import Caller
 from api.dependencies import Services
 from api.lifecycle.outcomes import Outcomes
 from api.problems import UnknownVideo
-from app.clients.video_outbox import Video, VideoOutbox
+from app.clients.main_db.video_outbox import Video, VideoOutbox
 from app.domain.objects import (
     failed_object,
 )

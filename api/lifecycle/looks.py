@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from api.lifecycle.outcomes import Outcomes
-from app.clients.runner_progress import RunnerAnswers, RunnerProgress
-from app.clients.video_outbox import Video, VideoOutbox
+from app.clients.http.runner_progress import RunnerAnswers, RunnerProgress
+from app.clients.main_db.video_outbox import Video, VideoOutbox
 from app.domain.estimates import Trail, follow, frames_per_second, seconds_left
 from app.domain.states import ENDED, Stage
 from app.errors import RetryLater, Unavailable

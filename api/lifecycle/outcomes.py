@@ -15,8 +15,8 @@ from typing import Final
 
 import msgspec
 
-from app.clients.storage import ObjectFacts, Storage
-from app.clients.video_outbox import Cursor, Outcome, Video, VideoOutbox
+from app.clients.main_db.video_outbox import Cursor, Outcome, Video, VideoOutbox
+from app.clients.s3.storage import ObjectFacts, Storage
 from app.domain.messages import Failure
 from app.domain.objects import (
     detection_object,

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from app.clients.retirements import AT_ONCE, Retirements
-from app.clients.wake import Waker
-from app.clients.webhook_deliveries import WebhookDeliveries
+from app.clients.http.wake import Waker
+from app.clients.main_db.retirements import AT_ONCE, Retirements
+from app.clients.main_db.webhook_deliveries import WebhookDeliveries
 
 logger = logging.getLogger(__name__)
 

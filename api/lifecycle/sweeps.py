@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from app.clients.storage import Storage
-from app.clients.video_outbox import VideoOutbox
-from app.clients.webhook_deliveries import WebhookDeliveries
+from app.clients.main_db.video_outbox import VideoOutbox
+from app.clients.main_db.webhook_deliveries import WebhookDeliveries
+from app.clients.s3.storage import Storage
 from app.domain.objects import (
     DELETED_PREFIX,
     DERIVED_PREFIX,

@@ -14,7 +14,7 @@ from api.cursors import write_cursor
 from api.intake.options import PreprocessChoice
 from api.lifecycle.looks import Look
 from api.openapi.answers import EVENT_ID, FrameError
-from app.clients.video_outbox import Page, Video
+from app.clients.main_db.video_outbox import Page, Video
 from app.domain.options import listed as listed_options
 from app.domain.states import Stage, State
 

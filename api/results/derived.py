@@ -17,8 +17,8 @@ from fastapi import Response
 from api.openapi.answers import Computing
 from api.problems import Busy
 from api.transport.json_response import JsonResponse
-from app.clients.storage import ObjectFacts, Storage
-from app.clients.video_outbox import Video, VideoOutbox
+from app.clients.main_db.video_outbox import Video, VideoOutbox
+from app.clients.s3.storage import ObjectFacts, Storage
 from app.domain.objects import (
     OURS,
     derived_object,

@@ -8,8 +8,8 @@ from fastapi import FastAPI, Request, Response
 from api.access.keys import Caller
 from api.dependencies import Services
 from api.problems import UnknownVideo, problem
-from app.clients.storage import ObjectFacts
-from app.clients.video_outbox import Video
+from app.clients.main_db.video_outbox import Video
+from app.clients.s3.storage import ObjectFacts
 from app.domain.failures import failure
 from app.domain.messages import Failure
 from app.domain.objects import (

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from app.clients.storage import ObjectFacts, Storage
+from app.clients.s3.storage import ObjectFacts, Storage
 from app.domain.result_rows import RESULT, Shape, Splitter, read_head, split_rows
 from app.domain.results import Head, decode_head
 from app.errors import Malformed

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.dependencies import Services
 from api.results.stored import Stored
-from app.clients.video_outbox import Video
+from app.clients.main_db.video_outbox import Video
 from app.errors import RetryLater
 from app.exports.formats import FORMATS, FormatName, disposition
 from app.exports.orders import Order

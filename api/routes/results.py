@@ -15,8 +15,8 @@ from api.dependencies import Served, Services, Spoken
 from api.openapi.answers import Failed, Operations, Ready, Waiting
 from api.problems import UnknownVideo, documented
 from api.transport.json_response import JsonResponse
-from app.clients.storage import ObjectFacts
-from app.clients.video_outbox import Video
+from app.clients.main_db.video_outbox import Video
+from app.clients.s3.storage import ObjectFacts
 from app.domain.documents import failed_document
 from app.domain.objects import (
     detection_object,

@@ -21,7 +21,7 @@ from api.intake.upload import DEFAULT_BUCKET
 from api.openapi.answers import Accepted, Cleaned, Requested
 from api.problems import Invalid, documented
 from api.transport.json_response import JsonResponse
-from app.clients.key_usage import OverQuota
+from app.clients.main_db.key_usage import OverQuota
 from app.failpoints import failpoint
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from api.headers import NOTHING
 from api.problems import problem
 from api.transport.ranges import Version, decide
-from app.clients.storage import ObjectFacts, Storage
+from app.clients.s3.storage import ObjectFacts, Storage
 from app.domain.objects import video_of
 from app.errors import Unavailable
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from api.openapi.answers import EVENT_ID
-from app.clients.webhook_deliveries import Delivery, Try
+from app.clients.main_db.webhook_deliveries import Delivery, Try
 from app.domain.webhooks import State
 
 DELIVERY_ID = "msg_0f8a4c55d1e0c8d0a4b7f113f2b8c1e6"

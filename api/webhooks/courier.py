@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from api.webhooks.messages import delivery_of
-from app.clients.receivers import Receivers, Reply
-from app.clients.video_outbox import VideoOutbox
-from app.clients.webhook_deliveries import Delivery, Try, WebhookDeliveries
+from app.clients.http.receivers import Receivers, Reply
+from app.clients.main_db.video_outbox import VideoOutbox
+from app.clients.main_db.webhook_deliveries import Delivery, Try, WebhookDeliveries
 from app.domain.webhooks import Next, Signer, next_step
 from app.errors import RetryLater
 from app.failpoints import failpoint

@@ -6,9 +6,9 @@ from typing import Any, Final
 import msgspec
 
 from api.lifecycle.video_answers import listed
-from app.clients.endings import Ending
-from app.clients.video_outbox import Video
-from app.clients.webhook_deliveries import Delivery
+from app.clients.main_db.endings import Ending
+from app.clients.main_db.video_outbox import Video
+from app.clients.main_db.webhook_deliveries import Delivery
 from app.domain.receivers import read_receiver
 
 CANCELLED: Final = "cancelled"

@@ -20,7 +20,7 @@ from app.cli.terminal import create_output
 from app.cli.written import write_json
 from app.client import Result, VideoFailed
 from app.client.documents import UNKNOWN
-from app.clients.worker_pages import model_of
+from app.clients.http.worker_pages import model_of
 from app.errors import Rejected
 from app.local.interrupts import interruptible
 from app.local.stack import LocalStack

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from rich.table import Table
 
-from app.clients.api_keys import open_api_keys
+from app.clients.main_db.api_keys import open_api_keys
 from app.domain.api_keys import ApiKey, Quotas, Scope, in_order
 from app.errors import Missing
 from app.settings import Settings

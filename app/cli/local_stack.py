@@ -10,7 +10,7 @@ from rich.console import Console
 from app.cli.exits import say
 from app.cli.servers import addresses_of
 from app.cli.written import write_json
-from app.clients.worker_pages import model_of
+from app.clients.http.worker_pages import model_of
 from app.domain.messages import ModelFacts
 from app.local.foreground import run_in_foreground
 from app.local.stack import LocalStack

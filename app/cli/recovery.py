@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, TypeVar
 
-from app.clients.storage import Storage, open_storage
-from app.clients.video_outbox import Cursor, Deletion, Video, VideoOutbox, open_video_outbox
+from app.clients.main_db.video_outbox import Cursor, Deletion, Video, VideoOutbox, open_video_outbox
+from app.clients.s3.storage import Storage, open_storage
 from app.domain.objects import (
     deleted_object,
     detection_object,

@@ -3,7 +3,7 @@
 import typer
 from rich.table import Table
 
-from app.clients.broker import SetAside, open_broker
+from app.clients.kafka.broker import SetAside, open_broker
 from app.rejected import find_rejected, list_rejected, resend_rejected
 from app.settings import Settings
 

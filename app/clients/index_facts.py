@@ -2,13 +2,13 @@
 
 from typing import Final, TypeAlias
 
-from app.clients.direct_uploads import direct_uploads
-from app.clients.idempotency import idempotency_keys
+from app.clients.main_db.direct_uploads import direct_uploads
+from app.clients.main_db.idempotency import idempotency_keys
+from app.clients.main_db.sessions import sessions
+from app.clients.main_db.video_outbox import video_outbox
+from app.clients.main_db.webhook_deliveries import webhook_deliveries
 from app.clients.mongo import Documents, Filter, Keys, Mongo
 from app.clients.runner_records import RunnerRecords
-from app.clients.sessions import sessions
-from app.clients.video_outbox import video_outbox
-from app.clients.webhook_deliveries import webhook_deliveries
 from app.settings import Settings
 
 Index: TypeAlias = tuple[tuple[str, int], ...]

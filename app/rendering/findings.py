@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from app.clients.storage import Storage
+from app.clients.s3.storage import Storage
 from app.domain.messages import VideoFacts
 from app.domain.objects import (
     detection_object,

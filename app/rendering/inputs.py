@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from app.clients.storage import Storage
+from app.clients.s3.storage import Storage
 from app.errors import Missing
 from app.work_folder import WorkFolder
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from app.clients.storage import Storage
+from app.clients.s3.storage import Storage
 from app.decoding.studio import Studio
 from app.domain.messages import VideoFacts
 from app.domain.objects import (

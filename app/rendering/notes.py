@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from app.clients.storage import Storage
+from app.clients.s3.storage import Storage
 from app.domain.messages import Failure
 from app.domain.objects import (
     OURS,

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from app.clients.storage import Storage
+from app.clients.s3.storage import Storage
 from app.decoding.rendering_orders import Anchor
 from app.decoding.studio import Studio
 from app.domain.renderings import FrameAsked, rendering_failure

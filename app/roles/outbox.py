@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from agents import outbox
 from agents.gauges import follow_outbox
-from app.clients.claims import Claims
+from app.clients.main_db.claims import Claims
+from app.clients.main_db.video_outbox import video_outbox
 from app.clients.mongo import Mongo, open_mongo
-from app.clients.video_outbox import video_outbox
 from app.metrics_page import attach_metrics
 from app.pages import attach_pages
 from app.settings import Settings, load_settings

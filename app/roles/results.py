@@ -9,7 +9,7 @@ import msgspec
 
 from agents import result_aggregator, s3_outbox
 from app.clients.runner_records import RunnerRecords, open_runner_records
-from app.clients.storage import Storage, open_storage
+from app.clients.s3.storage import Storage, open_storage
 from app.domain.sampling import frame_number
 from app.metrics_page import attach_metrics
 from app.pages import attach_pages, attach_rows

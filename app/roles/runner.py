@@ -12,9 +12,9 @@ from agents.gauges import follow_runner
 from agents.progress import Queue, progress_of
 from agents.splits import Splits
 from app.backpressure import Backlog, Census, Gate
-from app.clients.broker import Partition
+from app.clients.kafka.broker import Partition
 from app.clients.runner_records import RunnerRecords, open_runner_records
-from app.clients.storage import Storage, open_storage
+from app.clients.s3.storage import Storage, open_storage
 from app.decoding.process import DecodingPool, open_decoding_pool
 from app.decoding.studio import open_studio
 from app.domain.renderings import FrameAsked, RenderingAsked, RenderingState

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.clients.broker import Partition
+from app.clients.kafka.broker import Partition
 
 
 class Offsets(Protocol):

@@ -6,7 +6,7 @@ A consumer can forget a message that it has fetched and dropped in a rebalance; 
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from app.clients.broker import Partition
+from app.clients.kafka.broker import Partition
 
 AFTER: Final = 30.0
 """Seconds for which a message may lie there: a message on an idle worker is in hand within one."""

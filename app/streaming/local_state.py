@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
-from app.clients.broker import Broker, Partition
+from app.clients.kafka.broker import Broker, Partition
 from app.streaming.durable_table import DurableTable, persisted_offset
 from app.suspects import Suspects
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from app.clients.broker import Broker, Partition
+from app.clients.kafka.broker import Broker, Partition
 from app.delivery import Delivery
 from app.errors import RetryLater
 from app.streaming.forgotten import Forgotten

@@ -10,8 +10,8 @@ import pytest
 
 from agents import outbox as outbox_stage
 from agents.outbox import OutboxPublisher
-from app.clients.video_outbox import VideoOutbox
-from app.clients.video_records import Claimed
+from app.clients.main_db.video_outbox import VideoOutbox
+from app.clients.main_db.video_records import Claimed
 from app.errors import RetryLater, Unavailable
 from app.suspects import DEATHS, Suspects
 from app.topics import OUTBOX_EVENTS

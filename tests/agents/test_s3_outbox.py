@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.clients.storage import ObjectFacts
+from app.clients.s3.storage import ObjectFacts
 from app.delivery import CRASHED
 from app.domain.failures import failure
 from app.domain.messages import Message, VideoEnded

@@ -15,7 +15,7 @@ from agents import splits as splits_stage
 from agents.places import LONG
 from agents.splits import TRIES, Splits
 from app.backpressure import Backlog, Gate
-from app.clients.storage import ObjectFacts
+from app.clients.s3.storage import ObjectFacts
 from app.decoding.process import DecoderCrashed
 from app.decoding.protocol import Job, frame_key
 from app.domain.failures import failure

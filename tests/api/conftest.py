@@ -23,16 +23,16 @@ from api.readiness import Readiness
 from api.results.derived import Derivations
 from api.results.streamed import EXPORTS_AT_ONCE
 from api.transport.pace import Places
-from app.clients.api_keys import ApiKeys
-from app.clients.direct_uploads import DirectUploads
-from app.clients.idempotency import IdempotencyKeys
-from app.clients.key_usage import KeyUsage
+from app.clients.main_db.api_keys import ApiKeys
+from app.clients.main_db.direct_uploads import DirectUploads
+from app.clients.main_db.idempotency import IdempotencyKeys
+from app.clients.main_db.key_usage import KeyUsage
+from app.clients.main_db.sessions import Sessions
+from app.clients.main_db.video_outbox import VideoOutbox, video_outbox
+from app.clients.main_db.webhook_deliveries import WebhookDeliveries
 from app.clients.mongo import Mongo, open_mongo
-from app.clients.presigned import presigner
-from app.clients.sessions import Sessions
-from app.clients.storage import Storage, open_storage
-from app.clients.video_outbox import VideoOutbox, video_outbox
-from app.clients.webhook_deliveries import WebhookDeliveries
+from app.clients.s3.presigned import presigner
+from app.clients.s3.storage import Storage, open_storage
 from app.settings import Settings
 from tests.support.clock import Clock
 from tests.support.local_receiver import WHSEC

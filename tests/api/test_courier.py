@@ -12,10 +12,10 @@ from uuid import uuid4
 import pytest
 
 from api.webhooks.courier import PER_HOST, Courier, ending
+from app.clients.http.receivers import open_receivers
+from app.clients.main_db.video_outbox import VideoOutbox
+from app.clients.main_db.webhook_deliveries import LEASE, Delivery, WebhookDeliveries
 from app.clients.mongo import Mongo
-from app.clients.receivers import open_receivers
-from app.clients.video_outbox import VideoOutbox
-from app.clients.webhook_deliveries import LEASE, Delivery, WebhookDeliveries
 from app.domain.failures import failure
 from app.domain.messages import Failure
 from app.domain.receivers import Reach

@@ -7,7 +7,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from app.clients.s3 import Headers
+from app.clients.s3.calls import Headers
 from app.domain.objects import (
     OURS,
 )

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from api.intake import direct
-from app.clients.direct_uploads import DirectUploads
+from app.clients.main_db.direct_uploads import DirectUploads
 from app.domain.objects import (
     input_object,
 )

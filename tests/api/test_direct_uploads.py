@@ -13,12 +13,12 @@ import pytest
 
 from api.intake import direct
 from api.lifecycle.sweeps import Sweeps
-from app.clients.api_keys import api_keys
-from app.clients.direct_uploads import DATABASE, DirectUploads
+from app.clients.main_db.api_keys import api_keys
+from app.clients.main_db.direct_uploads import DATABASE, DirectUploads
+from app.clients.main_db.video_outbox import VideoOutbox, video_outbox
+from app.clients.main_db.webhook_deliveries import webhook_deliveries
 from app.clients.mongo import Mongo
-from app.clients.storage import Storage
-from app.clients.video_outbox import VideoOutbox, video_outbox
-from app.clients.webhook_deliveries import webhook_deliveries
+from app.clients.s3.storage import Storage
 from app.domain.api_keys import Quotas, Scope
 from app.domain.objects import (
     OURS,

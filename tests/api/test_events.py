@@ -18,9 +18,9 @@ import pytest
 from api.lifecycle import watches
 from api.lifecycle.looks import Look
 from api.lifecycle.watches import Watches
-from app.clients.runner_progress import RunnerProgress
-from app.clients.storage import Storage
-from app.clients.video_outbox import VideoOutbox
+from app.clients.http.runner_progress import RunnerProgress
+from app.clients.main_db.video_outbox import VideoOutbox
+from app.clients.s3.storage import Storage
 from app.domain.objects import (
     OURS,
     detection_object,

@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from api.results import derived
+from app.clients.main_db.video_outbox import video_outbox
 from app.clients.mongo import open_mongo
-from app.clients.storage import Storage, open_storage
-from app.clients.video_outbox import video_outbox
+from app.clients.s3.storage import Storage, open_storage
 from app.domain.objects import (
     OURS,
     derived_object,

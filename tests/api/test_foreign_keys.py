@@ -12,10 +12,10 @@ import pytest
 
 from api.access.key_ring import CACHED_FOR
 from api.access.keys import OPEN
-from app.clients.api_keys import ApiKeys, api_keys
+from app.clients.main_db.api_keys import ApiKeys, api_keys
+from app.clients.main_db.video_outbox import VideoOutbox
 from app.clients.mongo import Mongo
-from app.clients.storage import Storage
-from app.clients.video_outbox import VideoOutbox
+from app.clients.s3.storage import Storage
 from app.domain.api_keys import SCOPES, Quotas, Scope
 from app.domain.objects import (
     OURS,

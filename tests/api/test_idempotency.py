@@ -8,7 +8,7 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from app.clients.idempotency import KEPT_FOR, LEASE
+from app.clients.main_db.idempotency import KEPT_FOR, LEASE
 from app.domain.api_keys import Quotas
 from app.errors import Unavailable
 from tests.api.conftest import Door

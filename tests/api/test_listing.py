@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from api.lifecycle.video_answers import ShownVideo, VideoList
-from app.clients.runner_progress import RunnerProgress, StageTimes
+from app.clients.http.runner_progress import RunnerProgress, StageTimes
 from app.domain.documents import failed_document
 from app.domain.failures import failure
 from tests.api.conftest import Door

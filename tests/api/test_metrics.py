@@ -7,8 +7,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.webhooks.courier import note_try
-from app.clients.receivers import Reply
-from app.clients.webhook_deliveries import Delivery
+from app.clients.http.receivers import Reply
+from app.clients.main_db.webhook_deliveries import Delivery
 from app.domain.api_keys import Quotas, Scope
 from app.domain.failures import failure
 from app.domain.webhooks import Next, State

@@ -7,7 +7,7 @@ import pytest
 
 from api.lifecycle import outcomes as outcomes_module
 from api.lifecycle.outcomes import Outcomes
-from app.clients.video_outbox import Video
+from app.clients.main_db.video_outbox import Video
 from app.domain.documents import failed_document
 from app.domain.failures import failure
 from app.errors import RetryLater

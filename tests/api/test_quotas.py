@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.clients.api_keys import api_keys
+from app.clients.main_db.api_keys import api_keys
 from app.clients.mongo import Mongo
-from app.clients.storage import Storage
+from app.clients.s3.storage import Storage
 from app.domain.api_keys import Quotas
 from app.domain.objects import (
     detection_object,

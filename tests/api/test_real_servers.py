@@ -11,8 +11,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from app.clients.storage import Storage
-from app.clients.video_outbox import VideoOutbox
+from app.clients.main_db.video_outbox import VideoOutbox
+from app.clients.s3.storage import Storage
 from app.domain.objects import (
     OURS,
     deleted_object,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from app.clients.renderer import RunnerBusy
+from app.clients.http.renderer import RunnerBusy
 from app.domain.failures import failure
 from app.domain.objects import (
     OURS,

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from api.lifecycle.retention import Retention
-from app.clients import retirements
-from app.clients.webhook_deliveries import Delivery
+from app.clients.main_db import retirements
+from app.clients.main_db.webhook_deliveries import Delivery
 from app.domain.failures import failure
 from tests.api.conftest import Door
 
@@ -161,7 +161,7 @@ async def test_a_video_stays_until_its_webhook_is_told_and_is_in_nobodys_way(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.lifecycle.retention.AT_ONCE", 1)
-    monkeypatch.setattr("app.clients.retirements.AT_ONCE", 1)
+    monkeypatch.setattr("app.clients.main_db.retirements.AT_ONCE", 1)
     await kept.end("due", webhook="https://hooks.example.org/kadr")
     kept.pass_by(A_MOMENT)
     await kept.end("told", webhook="https://hooks.example.org/kadr")

@@ -11,8 +11,8 @@ from minio.error import S3Error
 from urllib3 import HTTPResponse
 
 from api.intake.room import Room
-from app.clients import s3
 from app.clients.presence import Presence
+from app.clients.s3 import calls as s3
 from app.errors import NoRoom, Unavailable
 from tests.api.conftest import Door
 from tests.support.small_disk import MEBIBYTE, SmallDisk, obstacle

@@ -8,7 +8,7 @@ import pytest
 
 from api.access.key_ring import CACHED_FOR
 from api.access.session_cookies import NAME
-from app.clients.sessions import KEPT_FOR
+from app.clients.main_db.sessions import KEPT_FOR
 from tests.api.conftest import Door
 from tests.api.test_keys import ELSEWHERE, HERE, new_key, rule
 

@@ -11,10 +11,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from app.clients.idempotency import DATABASE, LEASE
+from app.clients.main_db.idempotency import DATABASE, LEASE
+from app.clients.main_db.video_outbox import VideoOutbox
 from app.clients.mongo import Mongo
-from app.clients.storage import Storage
-from app.clients.video_outbox import VideoOutbox
+from app.clients.s3.storage import Storage
 from app.domain.objects import (
     input_object,
 )

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from app.clients.main_db.video_outbox import VideoOutbox
 from app.clients.mongo import Documents, Mongo
-from app.clients.storage import Storage
-from app.clients.video_outbox import VideoOutbox
+from app.clients.s3.storage import Storage
 from app.settings import Settings
 from tests.support.api_process import ApiProcess, open_api
 from tests.support.local_receiver import open_receiver

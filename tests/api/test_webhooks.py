@@ -12,10 +12,10 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from api.intake.webhook_url import check_receiver
 from api.problems import Invalid
-from app.clients.api_keys import api_keys
+from app.clients.main_db.api_keys import api_keys
+from app.clients.main_db.video_outbox import VideoOutbox
 from app.clients.mongo import Documents, Mongo
-from app.clients.storage import Storage
-from app.clients.video_outbox import VideoOutbox
+from app.clients.s3.storage import Storage
 from app.domain.api_keys import Quotas
 from app.domain.objects import (
     OURS,
@@ -212,4 +212,4 @@ def test_nothing_but_the_one_place_for_it_ends_a_video() -> None:
         for path in (root / folder).rglob("*.py")
         if re.search(r"\"outcome_at\":(?!\s*(\"\"|None|{))", path.read_text(encoding="utf-8"))
     ]
-    assert ending == ["app/clients/endings.py"]
+    assert ending == ["app/clients/main_db/endings.py"]

@@ -15,7 +15,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 
 from app import worker as worker_module
-from app.clients.broker import Broker, open_broker
+from app.clients.kafka.broker import Broker, open_broker
 from app.delivery import Delivered, Route
 from app.domain.messages import FramesMissing, VideoEnded, encode
 from app.settings import Settings

@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
-from app.clients.broker import Broker, Partition
+from app.clients.kafka.broker import Broker, Partition
 from app.delivery import Delivered
 from app.errors import Unavailable
 from app.publishing import Publisher

@@ -9,8 +9,8 @@ from aiokafka.conn import AIOKafkaConnection
 from aiokafka.protocol import admin, commit, coordination, fetch, group, metadata, offset, produce
 from aiokafka.protocol.api import Request
 
-from app.clients.broker import Broker, Partition, SetAside
-from app.clients.broker_versions import NEEDS, unmet_by
+from app.clients.kafka.broker import Broker, Partition, SetAside
+from app.clients.kafka.versions import NEEDS, unmet_by
 from app.topics import REJECTED
 from tests.assumptions.conftest import Role, end, gap, until
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from app.clients.broker import Broker, Partition, SetAside, open_broker
+from app.clients.kafka.broker import Broker, Partition, SetAside, open_broker
 from app.errors import Misconfigured, Unavailable
 from app.settings import Settings
 from app.topics import KEPT, PICTURES, STREAM, required_topics

@@ -14,7 +14,7 @@ from minio import Minio
 from app.cli.doctor import uploads
 from app.cli.doctor.findings import Finding
 from app.cli.doctor.uploads import ANYBODY, HEADERS, look_at_uploads
-from app.clients.storage import Storage, open_storage
+from app.clients.s3.storage import Storage, open_storage
 from app.domain.objects import (
     OURS,
     input_object,

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.clients.storage import PART, Storage, open_storage
+from app.clients.s3.storage import PART, Storage, open_storage
 from app.errors import Unavailable
 from app.settings import Settings
 from tests.support.slow_line import SlowLine, open_slow_line

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.clients.idempotency import KEPT_FOR, LEASE, Hold, IdempotencyKeys, KeyHeld, Recorded
+from app.clients.main_db.idempotency import KEPT_FOR, LEASE, Hold, IdempotencyKeys, KeyHeld, Recorded
 from app.clients.mongo import Documents, open_mongo
 from app.errors import Conflict
 from app.settings import Settings

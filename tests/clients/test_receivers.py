@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 import trustme
 
-from app.clients import receivers as module
-from app.clients.receivers import Receivers, open_receivers
+from app.clients.http import receivers as module
+from app.clients.http.receivers import Receivers, open_receivers
 from app.domain.receivers import Reach
 from tests.support.local_receiver import answer, open_receiver, redirect
 

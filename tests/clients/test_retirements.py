@@ -61,7 +61,7 @@ async def test_a_video_that_was_tried_again_meanwhile_is_not_retired(kept: KeptO
 async def test_more_than_one_question_brings_are_all_asked_for(
     kept: KeptOutbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.clients.retirements.AT_ONCE", 2)
+    monkeypatch.setattr("app.clients.main_db.retirements.AT_ONCE", 2)
     names = ["a", "b", "c"]
     await fail(kept, *names)
     assert await kept.outbox.retirements.retire(names, before=kept.clock.now + timedelta(seconds=1)) == len(

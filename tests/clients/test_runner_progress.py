@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from app.clients.runner_progress import LARGEST, WITHIN, RunnerAnswers, open_runner_answers
+from app.clients.http.runner_progress import LARGEST, WITHIN, RunnerAnswers, open_runner_answers
 from app.errors import Unavailable
 
 NOBODY = "http://127.0.0.1:1"

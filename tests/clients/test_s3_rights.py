@@ -14,7 +14,7 @@ import pytest
 import urllib3
 
 from app.cli.doctor.storage import look_at_storage
-from app.clients.s3 import S3, open_s3
+from app.clients.s3.calls import S3, open_s3
 from app.domain.objects import (
     OUR_PREFIXES,
 )

@@ -11,8 +11,8 @@ from uuid import uuid4
 
 import pytest
 
-from app.clients import storage as storage_module
-from app.clients.storage import PART, Storage, TooLarge, open_storage
+from app.clients.s3 import storage as storage_module
+from app.clients.s3.storage import PART, Storage, TooLarge, open_storage
 from app.errors import Missing, Unavailable
 from app.settings import Settings
 from tests.support.memory_s3 import MemoryS3

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.clients.video_outbox import Cursor, Video
+from app.clients.main_db.video_outbox import Cursor, Video
 from app.domain.failures import failure
 from app.domain.messages import Failure, Options
 from app.errors import Conflict
@@ -299,7 +299,7 @@ async def test_a_deletion_that_is_not_confirmed_is_published_again(kept: Kept) -
 async def test_a_cleanup_deletes_every_video_and_counts_them(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.clients.video_outbox.DELETE_AT_ONCE", 2)
+    monkeypatch.setattr("app.clients.main_db.video_outbox.DELETE_AT_ONCE", 2)
     for name in "abcde":
         await kept.accept(name)
     assert await kept.outbox.delete_all() == 5

@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 
+from app.clients.main_db.video_outbox import Wanted
+from app.clients.main_db.video_pages import READ_AT_MOST, VideoPages, find_beyond
 from app.clients.mongo import Document, Documents, open_mongo
-from app.clients.video_outbox import Wanted
-from app.clients.video_pages import READ_AT_MOST, VideoPages, find_beyond
 from app.domain.states import KEPT_AS, STATES, State
 from app.settings import Settings
 from tests.support.memory_mongo import MemoryDocuments

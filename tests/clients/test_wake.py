@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from app.clients.wake import Waker
+from app.clients.http.wake import Waker
 
 
 class Door(httpx.AsyncBaseTransport):

@@ -8,8 +8,8 @@ from uuid import uuid4
 
 import pytest
 
+from app.clients.main_db.webhook_deliveries import LEASE, TRIES_KEPT, Delivery, Try, WebhookDeliveries
 from app.clients.mongo import open_mongo
-from app.clients.webhook_deliveries import LEASE, TRIES_KEPT, Delivery, Try, WebhookDeliveries
 from app.domain.webhooks import Next
 from app.settings import Settings
 from tests.support.clock import Clock

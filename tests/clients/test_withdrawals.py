@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from app.clients.video_outbox import Outcome, Video
-from app.clients.withdrawals import HISTORY
+from app.clients.main_db.video_outbox import Outcome, Video
+from app.clients.main_db.withdrawals import HISTORY
 from app.domain.failures import failure
 from app.settings import Settings
 from tests.support.outboxes import KeptOutbox, open_outbox

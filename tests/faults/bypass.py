@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from app.clients.broker import Broker, Partition, open_broker
+from app.clients.kafka.broker import Broker, Partition, open_broker
 from app.rejected import list_rejected
 from app.settings import Settings
 from app.topics import Contract

@@ -18,7 +18,7 @@ from typing import Final
 import httpx
 from anyio.from_thread import start_blocking_portal
 
-from app.clients.storage import open_storage
+from app.clients.s3.storage import open_storage
 from app.domain.objects import (
     detection_object,
     failed_object,

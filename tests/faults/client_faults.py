@@ -7,7 +7,7 @@ from typing import Final
 
 import httpx
 
-from app.clients.storage import PART, open_storage
+from app.clients.s3.storage import PART, open_storage
 from app.domain.objects import (
     INPUT_PREFIX,
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from app.clients.storage import open_storage
+from app.clients.s3.storage import open_storage
 from app.local.ports import free_ports
 from app.local.stack import LocalStack
 from app.settings import Settings

@@ -6,7 +6,7 @@ from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from app.clients.broker import SetAside, open_broker
+from app.clients.kafka.broker import SetAside, open_broker
 from app.rejected import list_rejected
 from app.settings import Settings
 from app.topics import (

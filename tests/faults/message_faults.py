@@ -15,7 +15,7 @@ from typing import Any, Final
 import httpx
 import numpy as np
 
-from app.clients.storage import open_storage
+from app.clients.s3.storage import open_storage
 from app.decoding.picture import encode_jpeg
 from app.domain.messages import FrameSampled, Message, SplitEnded, VideoAsked, VideoFacts, encode
 from app.errors import Missing, RetryLater

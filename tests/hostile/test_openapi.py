@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from app.clients.api_keys import open_api_keys
+from app.clients.main_db.api_keys import open_api_keys
 from app.domain.api_keys import SCOPES, Quotas
 from app.settings import Settings
 from tests.support.api_process import ApiProcess, open_api

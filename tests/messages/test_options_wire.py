@@ -9,7 +9,7 @@ import pytest
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from app.clients.video_records import to_claimed, to_video
+from app.clients.main_db.video_records import to_claimed, to_video
 from app.domain.documents import ready_document
 from app.domain.messages import (
     FrameSampled,

@@ -6,7 +6,7 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from app.clients.video_records import to_claimed, to_video
+from app.clients.main_db.video_records import to_claimed, to_video
 from app.domain.documents import failed_document, ready_document
 from app.domain.messages import FrameResult, Message, ModelFacts, VideoFacts, decode, encode
 from app.domain.options import listed

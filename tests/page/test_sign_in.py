@@ -7,7 +7,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, FilePayload, expect
 
 from api.access.session_cookies import NAME
-from app.clients.api_keys import ApiKeys, open_api_keys
+from app.clients.main_db.api_keys import ApiKeys, open_api_keys
 from app.domain.api_keys import Quotas, Scope
 from app.settings import Settings
 from tests.support.api_process import ApiProcess, open_api

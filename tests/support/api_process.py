@@ -12,9 +12,9 @@ from pathlib import Path
 
 import httpx
 
+from app.clients.main_db.video_outbox import video_outbox
 from app.clients.mongo import open_mongo
-from app.clients.storage import open_storage
-from app.clients.video_outbox import video_outbox
+from app.clients.s3.storage import open_storage
 from app.domain.objects import (
     INPUT_PREFIX,
 )

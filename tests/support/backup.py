@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.clients.storage import ObjectFacts, open_storage
+from app.clients.s3.storage import ObjectFacts, open_storage
 from tests.support.pipeline import Pipeline
 
 MAIN_DB = "main_db"

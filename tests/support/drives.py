@@ -6,18 +6,18 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final
 
-from app.clients.api_keys import ApiKeys
-from app.clients.claims import Claims
-from app.clients.direct_uploads import DirectUpload, DirectUploads
-from app.clients.endings import Endings
-from app.clients.idempotency import Hold, IdempotencyKeys, KeyHeld, Recorded
-from app.clients.key_usage import KeyUsage
-from app.clients.retirements import Retirements
-from app.clients.sessions import Sessions
-from app.clients.video_outbox import VideoOutbox, Wanted
-from app.clients.video_pages import VideoPages
-from app.clients.webhook_deliveries import Delivery, Try, WebhookDeliveries
-from app.clients.withdrawals import Withdrawals
+from app.clients.main_db.api_keys import ApiKeys
+from app.clients.main_db.claims import Claims
+from app.clients.main_db.direct_uploads import DirectUpload, DirectUploads
+from app.clients.main_db.endings import Endings
+from app.clients.main_db.idempotency import Hold, IdempotencyKeys, KeyHeld, Recorded
+from app.clients.main_db.key_usage import KeyUsage
+from app.clients.main_db.retirements import Retirements
+from app.clients.main_db.sessions import Sessions
+from app.clients.main_db.video_outbox import VideoOutbox, Wanted
+from app.clients.main_db.video_pages import VideoPages
+from app.clients.main_db.webhook_deliveries import Delivery, Try, WebhookDeliveries
+from app.clients.main_db.withdrawals import Withdrawals
 from app.domain.api_keys import ApiKey, Quotas
 from app.domain.failures import failure
 from app.domain.states import STATES

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import uuid4
 
+from app.clients.main_db.video_outbox import VideoOutbox, video_outbox
 from app.clients.mongo import Mongo, open_mongo
-from app.clients.video_outbox import VideoOutbox, video_outbox
 from app.domain.failures import failure
 from app.settings import Settings
 from tests.support.clock import Clock

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.clients.s3 import S3, Download, Headers, ObjectFacts, Place, UploadedPart, UploadKey
+from app.clients.s3.calls import S3, Download, Headers, ObjectFacts, Place, UploadedPart, UploadKey
 from app.errors import Missing, NoBucket, Unavailable
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from app.clients.storage import open_storage
+from app.clients.s3.storage import open_storage
 from app.settings import Settings
 
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Final
 from uuid import uuid4
 
+from app.clients.main_db.video_outbox import VideoOutbox
 from app.clients.mongo import Documents, open_mongo
-from app.clients.video_outbox import VideoOutbox
 from app.settings import Settings
 from tests.support.clock import Clock
 from tests.support.memory_mongo import MemoryDocuments

@@ -16,7 +16,7 @@ import httpx
 import pymongo
 from aiokafka import AIOKafkaProducer
 
-from app.clients.broker import open_broker
+from app.clients.kafka.broker import open_broker
 from app.local.ports import free_ports
 from app.local.processes import ROLES, create_worker
 from app.local.stack import LocalStack

@@ -10,7 +10,7 @@ import cv2
 import msgspec
 import numpy as np
 
-from app.clients.storage import open_storage
+from app.clients.s3.storage import open_storage
 from app.decoding.picture import Picture
 from app.decoding.process import create_limits
 from app.decoding.reader import VideoReader

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from app.clients.renderer import Renderer
-from app.clients.runner_progress import RunnerAnswers, RunnerProgress
-from app.clients.wake import Waker
+from app.clients.http.renderer import Renderer
+from app.clients.http.runner_progress import RunnerAnswers, RunnerProgress
+from app.clients.http.wake import Waker
 from app.domain.renderings import FrameAsked, RenderingAsked, RenderingState
 from app.errors import Unavailable
 

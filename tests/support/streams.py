@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.clients.broker import Partition
+from app.clients.kafka.broker import Partition
 from app.delivery import Delivered
 from app.domain.messages import M, Message, encode
 from app.errors import Rejected

@@ -7,8 +7,8 @@ from uuid import uuid4
 
 from standardwebhooks import Webhook
 
-from app.clients.storage import Storage
-from app.clients.video_outbox import VideoOutbox
+from app.clients.main_db.video_outbox import VideoOutbox
+from app.clients.s3.storage import Storage
 from app.domain.objects import (
     OURS,
     detection_object,

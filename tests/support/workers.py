@@ -11,7 +11,7 @@ from faust.streams import current_event
 
 from app.clients.mongo import Mongo
 from app.clients.runner_records import RunnerRecords
-from app.clients.storage import Storage
+from app.clients.s3.storage import Storage
 from app.settings import Settings
 from app.work_folder import WorkFolder
 from tests.support.memory_mongo import MemoryDocuments

@@ -16,10 +16,10 @@ import httpx
 import pytest
 
 from api.lifecycle.sweeps import Sweeps
+from app.clients.main_db.video_outbox import video_outbox
+from app.clients.main_db.webhook_deliveries import webhook_deliveries
 from app.clients.mongo import open_mongo
-from app.clients.storage import PART, open_storage
-from app.clients.video_outbox import video_outbox
-from app.clients.webhook_deliveries import webhook_deliveries
+from app.clients.s3.storage import PART, open_storage
 from app.domain.objects import (
     INPUT_PREFIX,
 )

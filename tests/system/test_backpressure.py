@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.backpressure import BATCH
-from app.clients.broker import open_broker
+from app.clients.kafka.broker import open_broker
 from app.topics import INFERENCE_TASKS
 from models.shapes import repeat_clip, write_clip
 from tests.support import clips

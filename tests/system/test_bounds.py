@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from app.clients.broker import Partition, open_broker
+from app.clients.kafka.broker import Partition, open_broker
 from app.domain.messages import FrameResult, FramesDetected, ModelFacts, SplitEnded, VideoFacts, encode
 from app.topics import INFERENCE_RESULTS, INFERENCE_TASKS, VIDEO_SPLITS
 from models.shapes import write_clip

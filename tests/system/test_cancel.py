@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.clients.broker import open_broker
-from app.clients.storage import open_storage
+from app.clients.kafka.broker import open_broker
+from app.clients.s3.storage import open_storage
 from app.domain.objects import (
     detection_object,
     failed_object,

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.clients.broker import SetAside, open_broker
-from app.clients.storage import open_storage
+from app.clients.kafka.broker import SetAside, open_broker
+from app.clients.s3.storage import open_storage
 from app.decoding.picture import encode_jpeg
 from app.domain.messages import FrameSampled, SplitEnded, VideoFacts, encode
 from app.rejected import find_rejected

@@ -10,9 +10,9 @@ import pytest
 import rocksdict
 from faust.stores.rocksdb import Store
 
-from app.clients.broker import open_broker
-from app.clients.storage import open_storage
-from app.clients.video_outbox import open_video_outbox
+from app.clients.kafka.broker import open_broker
+from app.clients.main_db.video_outbox import open_video_outbox
+from app.clients.s3.storage import open_storage
 from app.domain.objects import (
     deleted_object,
     detection_object,

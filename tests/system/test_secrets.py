@@ -31,7 +31,7 @@ import urllib3
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from minio import Minio
 
-from app.clients.broker import open_broker
+from app.clients.kafka.broker import open_broker
 from app.detection.weights import DEMO_MODEL, MODELS
 from app.local.credentials import Credentials
 from app.local.folder import write_private

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from app.clients.broker import open_broker
+from app.clients.kafka.broker import open_broker
 from app.topics import REJECTED
 from models.shapes import write_clip
 from tests.support.pipeline import Pipeline

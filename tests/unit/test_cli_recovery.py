@@ -10,8 +10,8 @@ import pytest
 from app.cli import exits, recovery
 from app.cli.entry import run
 from app.cli.recovery import Recovered, Recovery
-from app.clients.storage import Storage
-from app.clients.video_outbox import VideoOutbox
+from app.clients.main_db.video_outbox import VideoOutbox
+from app.clients.s3.storage import Storage
 from app.domain.objects import (
     deleted_object,
     detection_object,

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app import delivery as delivery_module
-from app.clients.broker import Partition
+from app.clients.kafka.broker import Partition
 from app.delivery import Delivered, Delivery, OnRejected, Route, position_of
 from app.domain.messages import FramesMissing
 from app.errors import Rejected, StartAgain, Unavailable

@@ -21,11 +21,11 @@ from app.cli.doctor.model import look_at_model
 from app.cli.doctor.storage import _bucket
 from app.cli.doctor.versions import look_at_versions
 from app.cli.entry import run
-from app.clients.broker_versions import NEEDS, Need, Versions
 from app.clients.index_facts import wanted_indexes
-from app.clients.s3_client import BucketRules
-from app.clients.storage import Storage
-from app.clients.topic_facts import TopicFacts
+from app.clients.kafka.topic_facts import TopicFacts
+from app.clients.kafka.versions import NEEDS, Need, Versions
+from app.clients.s3.client import BucketRules
+from app.clients.s3.storage import Storage
 from app.errors import EXIT_MISCONFIGURED, Unavailable
 from app.settings import Settings
 from app.topics import required_topics

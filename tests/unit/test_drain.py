@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from app.clients.broker import Partition
+from app.clients.kafka.broker import Partition
 from app.streaming.drain import Drain, Stage
 
 TASKS, RESULTS = Partition("inference_tasks", 0), Partition("inference_results", 0)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from app.clients.storage import Storage
+from app.clients.s3.storage import Storage
 from app.domain.documents import ready_document
 from app.domain.messages import Detection, FrameResult
 from app.domain.objects import (

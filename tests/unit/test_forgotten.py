@@ -1,6 +1,6 @@
 """A message that lies there although nobody has anything to do is found out; no other is."""
 
-from app.clients.broker import Partition
+from app.clients.kafka.broker import Partition
 from app.streaming.forgotten import AFTER, Forgotten
 
 ONE, OTHER = Partition("video_splits", 0), Partition("video_splits", 1)

@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 from faust.stores.rocksdb import Store
 
-from app.clients.broker import Broker, Partition
+from app.clients.kafka.broker import Broker, Partition
 from app.settings import Settings
 from app.streaming.durable_table import DurableTable, persisted_offset
 from app.streaming.local_state import HEAD, NOTE, LocalState

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from app.clients.presigned import Presigner, presigner
+from app.clients.s3.presigned import Presigner, presigner
 from app.settings import Settings
 
 

@@ -28,8 +28,8 @@ def table() -> list[Row]:
 
 def test_every_client_that_asks_a_collection_is_driven_here() -> None:
     modules = [
-        importlib.import_module(f"{app.clients.__name__}.{each.name}")
-        for each in pkgutil.iter_modules(app.clients.__path__)
+        importlib.import_module(each.name)
+        for each in pkgutil.walk_packages(app.clients.__path__, f"{app.clients.__name__}.")
     ]
     found = {
         each

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.clients.storage import Storage
+from app.clients.s3.storage import Storage
 from app.decoding.process import DecoderCrashed
 from app.decoding.studio import Studio
 from app.domain.documents import ready_document

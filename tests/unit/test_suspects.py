@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.clients.broker import Partition
+from app.clients.kafka.broker import Partition
 from app.suspects import DEATHS, Suspects
 
 

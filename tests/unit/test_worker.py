@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from app.clients.broker import Broker, Partition, SetAside
+from app.clients.kafka.broker import Broker, Partition, SetAside
 from app.delivery import Delivered, Delivery, Route
 from app.domain.messages import FramesMissing
 from app.errors import Malformed, RetryLater, Unavailable

@@ -9,7 +9,7 @@ from api.lifecycle.cancellations import WrongState
 from api.lifecycle.video_answers import ListedVideo, listed
 from api.problems import documented, problem
 from api.transport.json_response import JsonResponse
-from app.clients.video_outbox import Video
+from app.clients.main_db.video_outbox import Video
 
 router = APIRouter(prefix="/api/v1", tags=["videos"])
 

@@ -12,7 +12,7 @@ from api.dependencies import Served
 from api.lifecycle.video_answers import ShownVideo, VideoList, listing, shown
 from api.problems import UnknownVideo, documented
 from api.transport.json_response import JsonResponse
-from app.clients.video_outbox import Wanted
+from app.clients.main_db.video_outbox import Wanted
 from app.domain.states import State
 
 router = APIRouter(prefix="/api/v1", tags=["videos"])

@@ -14,7 +14,7 @@ from api.problems import Conflicting, UnknownVideo, documented
 from api.routes.v1.media import BYTES
 from api.transport.json_response import JsonResponse
 from api.transport.objects import answer_with
-from app.clients.video_outbox import Video
+from app.clients.main_db.video_outbox import Video
 from app.domain.filenames import content_disposition
 from app.domain.objects import (
     detection_object,

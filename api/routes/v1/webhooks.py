@@ -8,7 +8,7 @@ from api.access.keys import Caller, Reads, Submits
 from api.dependencies import Served, Services
 from api.problems import UnknownVideo, documented, problem
 from api.webhooks.answers import Deliveries, ShownDelivery, WebhookSecrets, shown
-from app.clients.webhook_deliveries import LISTED
+from app.clients.main_db.webhook_deliveries import LISTED
 from app.domain.webhooks import Signer, State
 from app.errors import KadrError, Missing
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from app.cli.doctor.findings import Finding, ok, unknown, warning, wrong
-from app.clients.broker import MAX_MESSAGE_BYTES, Broker, open_broker
-from app.clients.broker_versions import OLDEST_KAFKA, Versions, unmet_by
-from app.clients.topic_facts import ClusterFacts, TopicFacts
+from app.clients.kafka.broker import MAX_MESSAGE_BYTES, Broker, open_broker
+from app.clients.kafka.topic_facts import ClusterFacts, TopicFacts
+from app.clients.kafka.versions import OLDEST_KAFKA, Versions, unmet_by
 from app.errors import RetryLater
 from app.settings import Settings
 from app.topics import (

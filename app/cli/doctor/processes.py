@@ -8,7 +8,7 @@ from typing import Final
 from app.cli.doctor.clocks import compare
 from app.cli.doctor.findings import Finding, ok, warning
 from app.cli.doctor.sandbox import judge
-from app.clients.worker_pages import health_of
+from app.clients.http.worker_pages import health_of
 from app.settings import Settings
 
 SECOND: Final = timedelta(seconds=1)

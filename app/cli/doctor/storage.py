@@ -7,7 +7,7 @@ from uuid import uuid4
 from app.cli.doctor.clocks import REMEDY, compare
 from app.cli.doctor.findings import Finding, ok, unknown, warning, wrong
 from app.cli.doctor.uploads import look_at_uploads
-from app.clients.storage import Storage, open_storage
+from app.clients.s3.storage import Storage, open_storage
 from app.domain.objects import (
     DELETED_PREFIX,
     DERIVED_PREFIX,

@@ -6,8 +6,8 @@ from typing import Final
 from uuid import uuid4
 
 from app.cli.doctor.findings import Finding, ok, unknown, warning
-from app.clients.presigned import presigner
-from app.clients.storage import Storage
+from app.clients.s3.presigned import presigner
+from app.clients.s3.storage import Storage
 from app.domain.objects import (
     OURS,
     input_object,

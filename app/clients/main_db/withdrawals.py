@@ -11,9 +11,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from app.clients.endings import end
+from app.clients.main_db.endings import end
+from app.clients.main_db.video_records import Video, command, command_id, to_video
 from app.clients.mongo import Document, Documents
-from app.clients.video_records import Video, command, command_id, to_video
 from app.domain.failures import failure
 from app.failpoints import failpoint
 

@@ -19,10 +19,10 @@ from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, Unknow
 from aiokafka.protocol.group import LeaveGroupRequest
 from aiokafka.structs import OffsetAndMetadata
 
-from app.clients.broker_versions import OLDEST_KAFKA, Versions, find_versions
+from app.clients.kafka.topic_facts import ClusterFacts, TopicFacts, find_cluster, find_configs, find_topics
+from app.clients.kafka.topic_ids import find_topic_ids
+from app.clients.kafka.versions import OLDEST_KAFKA, Versions, find_versions
 from app.clients.presence import Presence
-from app.clients.topic_facts import ClusterFacts, TopicFacts, find_cluster, find_configs, find_topics
-from app.clients.topic_ids import find_topic_ids
 from app.errors import Misconfigured
 
 REQUEST_TIMEOUT_MS: Final = 5000

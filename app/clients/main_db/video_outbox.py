@@ -12,12 +12,11 @@ from typing import Any, Final
 
 import msgspec
 
-from app.clients.claims import Claims
-from app.clients.endings import Endings, end
-from app.clients.mongo import Document, Documents, Mongo, open_mongo
-from app.clients.retirements import Retirements
-from app.clients.video_pages import VideoPages, Wanted, find_beyond
-from app.clients.video_records import (
+from app.clients.main_db.claims import Claims
+from app.clients.main_db.endings import Endings, end
+from app.clients.main_db.retirements import Retirements
+from app.clients.main_db.video_pages import VideoPages, Wanted, find_beyond
+from app.clients.main_db.video_records import (
     Cursor,
     Deletion,
     Page,
@@ -26,7 +25,8 @@ from app.clients.video_records import (
     to_deletion,
     to_video,
 )
-from app.clients.withdrawals import Withdrawals
+from app.clients.main_db.withdrawals import Withdrawals
+from app.clients.mongo import Document, Documents, Mongo, open_mongo
 from app.domain.messages import Failure, Options
 from app.domain.states import Outcome
 from app.failpoints import failpoint

@@ -3,7 +3,7 @@
 minio's client is synchronous. Two pools of threads and connections are kept apart: a quick one for
 questions that a request or a probe waits for, and a patient one for bytes; twenty uploads therefore do
 not delay a health check. While a patient call is under way, a quick question tells a server that is slow
-from one that hangs. Everybody but `app.clients.storage` uses that module instead of this one.
+from one that hangs. Everybody but `app.clients.s3.storage` uses that module instead of this one.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from minio.error import MinioException, S3Error
 
 from app.clients.lanes import PatientLane, QuickLane
 from app.clients.presence import Presence
-from app.clients.s3_client import (
+from app.clients.s3.client import (
     BucketRules,
     Client,
     Headers,

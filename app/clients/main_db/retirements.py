@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Final
 
+from app.clients.main_db.video_records import Video, command, to_video
 from app.clients.mongo import Document, Documents
-from app.clients.video_records import Video, command, to_video
 from app.failpoints import failpoint
 
 AT_ONCE: Final = 100

@@ -19,7 +19,7 @@ from app.domain.webhooks import Next, State
 DATABASE: Final = "main_db"
 
 LEASE: Final = timedelta(seconds=60)
-"""How long a claim holds: a try takes 15 s at most (`app.clients.receivers`), and Mongo a few."""
+"""How long a claim holds: a try takes 15 s at most (`app.clients.http.receivers`), and Mongo a few."""
 
 TRIES_KEPT: Final = 20
 """Tries that are listed, the last ones: two rounds of ten."""

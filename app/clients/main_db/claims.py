@@ -9,9 +9,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from app.clients.endings import end
+from app.clients.main_db.endings import end
+from app.clients.main_db.video_records import Claimed, to_claimed
 from app.clients.mongo import Documents
-from app.clients.video_records import Claimed, to_claimed
 from app.domain.messages import Failure
 from app.errors import Conflict
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from app.clients.s3 import S3, BucketRules, ObjectFacts, Place, UploadedPart, UploadKey, open_s3
+from app.clients.s3.calls import S3, BucketRules, ObjectFacts, Place, UploadedPart, UploadKey, open_s3
 from app.errors import Missing, Rejected, RetryLater, Unavailable
 from app.settings import Settings
 

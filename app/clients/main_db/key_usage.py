@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from app.clients.main_db.video_outbox import VideoOutbox
 from app.clients.mongo import Document, Documents, Mongo
-from app.clients.video_outbox import VideoOutbox
 from app.domain.api_keys import ApiKey, Quotas
 from app.errors import Conflict, Rejected, Unavailable
 

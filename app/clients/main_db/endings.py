@@ -12,8 +12,8 @@ from uuid import uuid4
 
 import msgspec
 
+from app.clients.main_db.video_records import Video, to_video
 from app.clients.mongo import Document, Documents, Filter
-from app.clients.video_records import Video, to_video
 from app.domain.messages import Failure
 from app.domain.states import Outcome
 from app.telemetry.metrics import VIDEOS_ENDED, known_code

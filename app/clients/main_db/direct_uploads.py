@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from app.clients.mongo import Document, Documents, Mongo
-from app.clients.storage import UploadKey
+from app.clients.s3.storage import UploadKey
 from app.domain.objects import (
     input_object,
 )

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
+from app.clients.main_db.video_records import Cursor, Page, Video, to_video
 from app.clients.mongo import Document, Documents
-from app.clients.video_records import Cursor, Page, Video, to_video
 from app.domain.states import KEPT_AS, STATES, State
 
 FIRST_SPAN: Final = timedelta(seconds=15)
