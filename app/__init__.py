@@ -6,7 +6,7 @@
 `app.settings`            what an operator may change
 `app.topics`              the contract between the stages: one line per topic
 `app.client`              Kadr for Python programs: it knows the API and nothing behind it
-`app.clients`             the outside world: one module per service, each knows one library
+`app.clients`             the outside world: one room per service, each knows one library
 `app.decoding`            the child process that decodes one video, and its parent's side
 `app.telemetry`           numbers for Prometheus, and traces
 `app.metrics_page`        where a worker shows its numbers
