@@ -12,11 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from aiokafka import ConsumerRecord
 
 from app.clients.kafka.broker import open_broker
-from app.topics import REJECTED
+from app.settings import Settings
+from app.topics import REJECTED, VIDEO_RESULTS, VIDEO_SPLITS
 from models.shapes import write_clip
+from tests.support.newer_worker import FIELD
 from tests.support.pipeline import Pipeline
+from tests.support.topic_log import TopicLog
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 
@@ -28,8 +32,27 @@ WRITING = ("runner", "results")
 READING = (*WRITING, "inference")
 """Roles that read what others have written."""
 
+MOST_VIDEOS = 12
+
 FRAMES = 400
 EVERY_FIFTH = list(range(0, FRAMES, 5))
+
+
+class LaterLog(TopicLog):
+    """Reads what the runner and results say of whole videos.
+
+    Attributes:
+        topics: where somebody has written what today's workers do not know.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, [VIDEO_SPLITS, VIDEO_RESULTS])
+        self.topics: set[str] = set()
+
+    def note(self, record: ConsumerRecord) -> None:
+        """Look for the field."""
+        if FIELD.encode() in (record.value or b""):
+            self.topics.add(record.topic)
 
 
 @pytest.fixture(scope="module")
@@ -78,13 +101,19 @@ def test_workers_of_two_releases_share_the_work_and_no_frame_is_missed(
 ) -> None:
     before = rejected(pipeline)
     video_ids = [begin(pipeline, clip)]
-    with pipeline.second_workers(WRITING, name="newer", module="tests.support.newer_worker"):
-        for name, collection in (("main_db", "outbox"), ("runner_db", "runner_predictions")):
-            pipeline.mongo[name][collection].update_many({}, {"$set": {"of_a_later_release": {"a": 1}}})
-        video_ids += [begin(pipeline, clip) for _ in range(2)]
-    # The newer ones have gone while there was work: the upgrade is taken back.
-    assert [frames_of(pipeline, each) for each in video_ids] == [EVERY_FIFTH] * len(video_ids)
+    with LaterLog(pipeline.settings) as later:
+        with pipeline.second_workers(WRITING, name="newer", module="tests.support.newer_worker"):
+            for name, collection in (("main_db", "outbox"), ("runner_db", "runner_predictions")):
+                pipeline.mongo[name][collection].update_many({}, {"$set": {FIELD: {"a": 1}}})
+            # Who gets which video is the broker's choice.
+            while later.topics != {VIDEO_SPLITS.name, VIDEO_RESULTS.name} and len(video_ids) < MOST_VIDEOS:
+                video_ids.append(pipeline.submit(clip))
+                frames_of(pipeline, video_ids[-1])
+            video_ids += [begin(pipeline, clip) for _ in range(2)]
+        # The newer ones have gone while there was work: the upgrade is taken back.
+        assert [frames_of(pipeline, each) for each in video_ids] == [EVERY_FIFTH] * len(video_ids)
     assert rejected(pipeline) == before
+    assert later.topics == {VIDEO_SPLITS.name, VIDEO_RESULTS.name}
 
 
 @pytest.mark.skipif("KADR_OLD_REVISION" not in os.environ, reason="KADR_OLD_REVISION names no revision")
