@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
-from app.domain.messages import Detection, Failure, FrameResult, VideoFacts
+from app.domain.messages import Detection, Failure, FrameResult, ModelFacts, VideoFacts
 from app.settings import Settings
 from tests.page.conftest import OpenPage
 from tests.support.api_process import ApiProcess
@@ -281,8 +281,10 @@ async def test_a_video_without_objects_and_without_its_end_says_both(
 ) -> None:
     facts = VideoFacts(320, 192, 25.0, 1.0, 25, 5, truncated=True, truncated_at=1.0)
     nothing = [FrameResult(place * 5, place * 0.2, []) for place in range(5)]
-    video = await made.shown.add(nothing, facts, clip=made.clip)
+    later = ModelFacts("street.pt", "0c0ffee0", "openvino")
+    video = await made.shown.add(nothing, facts, clip=made.clip, other_models=[later])
     async with open_lone_page(f"#/videos/{video}") as opened:
         notes = opened.page.locator(".notes")
         await expect(notes).to_contain_text("Nothing was found: 5 frames were looked at")
         await expect(notes).to_contain_text("The file breaks off: what is shown goes up to 0:01.00")
+        await expect(notes).to_contain_text("demo.pt (openvino), street.pt (openvino)")

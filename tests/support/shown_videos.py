@@ -15,7 +15,7 @@ from app.decoding.picture import Picture
 from app.decoding.process import create_limits
 from app.decoding.reader import VideoReader
 from app.domain.documents import ready_document
-from app.domain.messages import Detection, FrameResult, VideoFacts
+from app.domain.messages import Detection, FrameResult, ModelFacts, VideoFacts
 from app.domain.objects import (
     detection_object,
     input_object,
@@ -89,6 +89,7 @@ class ShownVideos:
         clip: Path | None = None,
         name: str = "street.mp4",
         stride: int = 5,
+        other_models: Sequence[ModelFacts] = (),
     ) -> str:
         """Add a video with this result, and return its id.
 
@@ -98,9 +99,10 @@ class ShownVideos:
             clip: its file; none when not said.
             name: as its client has called it.
             stride: every how manieth frame was looked at.
+            other_models: that have looked at some of its frames, beside that of the examples.
         """
         video_id = await self.listed.add(name, "ready")
-        body = b"".join([piece async for piece in _document(video_id, rows, facts, stride)])
+        body = b"".join([piece async for piece in _document(video_id, rows, facts, stride, other_models)])
         async with open_storage(self.servers) as storage:
             if clip is not None:
                 body_of_clip = await asyncio.to_thread(clip.read_bytes)
@@ -134,12 +136,18 @@ class ShownVideos:
 
 
 async def _document(
-    video_id: str, rows: Sequence[FrameResult], facts: VideoFacts, stride: int
+    video_id: str,
+    rows: Sequence[FrameResult],
+    facts: VideoFacts,
+    stride: int,
+    other_models: Sequence[ModelFacts],
 ) -> AsyncIterator[bytes]:
     async def pieces() -> AsyncIterator[list[bytes]]:
         for start in range(0, len(rows), 1000):
             yield [msgspec.json.encode(row) for row in rows[start : start + 1000]]
 
     options = listed(Options(vid_stride=stride))
-    async for piece in ready_document(video_id, video=facts, model=MODEL, options=options, rows=pieces()):
+    async for piece in ready_document(
+        video_id, video=facts, model=MODEL, options=options, rows=pieces(), other_models=other_models
+    ):
         yield piece
