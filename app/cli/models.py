@@ -15,7 +15,7 @@ from app.detection.facts import DETECT, GraphFacts
 from app.detection.installed import Here, look_around
 from app.detection.process import tune_process
 from app.detection.weights import Weights, find_weights
-from app.domain.precision import Precision
+from app.domain.precision import Precision, on_gpu
 from app.errors import Misconfigured
 from app.settings import Settings
 
@@ -69,12 +69,13 @@ class Report:
     def _backend(self) -> str:
         if self.choice is None:
             return "nothing: see below"
+        floats = on_gpu(self.settings.detector_precision)
         on = {
             Way.OPENVINO: f"openvino {self.settings.detector_precision}",
             Way.EXPORT_FIRST: (
                 f"openvino {self.settings.detector_precision}, once the first worker has exported it"
             ),
-            Way.ULTRALYTICS: f"ultralytics {'cuda f16' if self.here.has_gpu else 'cpu f32'}",
+            Way.ULTRALYTICS: f"ultralytics {f'cuda {floats}' if self.here.has_gpu else 'cpu f32'}",
         }
         return f"{on[self.choice.way]}, because {self.choice.reason}"
 

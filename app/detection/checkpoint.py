@@ -106,6 +106,13 @@ def has_cuda() -> bool:
     return bool(torch.cuda.is_available())
 
 
+def forbid_rounding() -> None:
+    """Have a GPU convolve in f32: torch lets cuDNN round to TF32, which has the 11 bits of f16."""
+    import torch  # noqa: PLC0415  # heavy; whoever asks has it loaded
+
+    torch.backends.cudnn.allow_tf32 = False
+
+
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Return whether torch says that a GPU has no more memory."""
     import torch  # noqa: PLC0415  # heavy; whoever asks has it loaded

@@ -6,6 +6,7 @@ from enum import Enum, auto
 from app.detection.export import Export, find_export, find_exports, newest_export
 from app.detection.installed import Here
 from app.detection.weights import Weights
+from app.domain.precision import on_gpu
 from app.errors import Misconfigured
 from app.settings import Settings
 
@@ -66,7 +67,8 @@ def choose(weights: Weights, settings: Settings, here: Here, exports: Exports) -
     """
     precision = settings.detector_precision
     if here.has_gpu:
-        more = f", for which DETECTOR_PRECISION={precision} means nothing" if precision != "f32" else ""
+        floats = on_gpu(precision)
+        more = f", on which DETECTOR_PRECISION={precision} is {floats}" if floats != precision else ""
         return Choice(Way.ULTRALYTICS, f"there is a GPU{more}")
     if precision == "int8":
         return _choose_int8(weights, here, exports)

@@ -167,7 +167,10 @@ def _facts(weights: Weights, backend: str) -> ModelFacts:
 
 
 def _torch_model(weights: Weights, settings: Settings) -> Batched:
-    model = TorchModel(weights.path, weights.sha256, settings.imgsz, data_dir=settings.data_dir)
+    precision = settings.detector_precision
+    model = TorchModel(
+        weights.path, weights.sha256, settings.imgsz, data_dir=settings.data_dir, precision=precision
+    )
     # What is done on first use is done now; and what fails, fails now.
     blank = np.zeros((settings.imgsz, settings.imgsz, 3), np.uint8)
     (found,) = model.detect_batch([blank], Wanted(conf=0.25))

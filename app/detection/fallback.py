@@ -9,10 +9,18 @@ from typing import Any
 import numpy as np
 
 from app.detection.boxes import Boxes
-from app.detection.checkpoint import free_memory, has_cuda, is_out_of_memory, load_model, safe_environment
+from app.detection.checkpoint import (
+    forbid_rounding,
+    free_memory,
+    has_cuda,
+    is_out_of_memory,
+    load_model,
+    safe_environment,
+)
 from app.detection.pictures import Pixels
 from app.detection.wanted import Wanted
 from app.domain.failures import failure
+from app.domain.precision import Precision, on_gpu
 from app.errors import Rejected
 
 logger = logging.getLogger(__name__)
@@ -26,18 +34,25 @@ class TorchModel:
         sha256: of the file.
         imgsz: longest side of the model's input in pixels where pictures ask for no other.
         data_dir: where Ultralytics may keep its settings.
+        precision: as an operator asks for it; a processor computes in f32 whatever it is.
 
     Raises:
         Misconfigured: the file has changed, cannot be loaded, or holds no model that finds objects.
     """
 
-    def __init__(self, weights: Path, sha256: str, imgsz: int, *, data_dir: Path) -> None:
+    def __init__(
+        self, weights: Path, sha256: str, imgsz: int, *, data_dir: Path, precision: Precision = "f32"
+    ) -> None:
         # Ultralytics reads these when it is first imported, which is on the next line.
         os.environ.update(safe_environment(data_dir, offline=True))
         self._model = load_model(weights, sha256)
         self._imgsz = imgsz
         self._cuda = has_cuda()
-        self.backend = "ultralytics cuda f16" if self._cuda else "ultralytics cpu f32"
+        floats = on_gpu(precision) if self._cuda else "f32"
+        self._half = floats == "f16"
+        if self._cuda and not self._half:
+            forbid_rounding()
+        self.backend = f"ultralytics {'cuda' if self._cuda else 'cpu'} {floats}"
         names = self._model.names
         self.names = tuple(str(names.get(i, i)) for i in range(max(names, default=-1) + 1))
 
@@ -83,7 +98,7 @@ class TorchModel:
             imgsz=wanted.imgsz or self._imgsz,
             rect=True,
             device=0 if self._cuda else "cpu",
-            quantize=16 if self._cuda else None,
+            quantize=16 if self._half else None,
             save=False,
             verbose=False,
         )

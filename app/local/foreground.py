@@ -8,7 +8,8 @@ from pathlib import Path
 from app.local.failures import SupervisorGone
 from app.local.folder import DataFolder
 from app.local.interrupts import interruptible
-from app.local.stack import READY_SECONDS, LocalStack, last_line
+from app.local.program import last_line
+from app.local.stack import READY_SECONDS, LocalStack
 from app.local.supervision import Supervisor
 
 _LOOK_SECONDS = 1.0

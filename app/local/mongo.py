@@ -16,9 +16,10 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from app.errors import Unavailable
 from app.local.credentials import Credentials
+from app.local.failures import NotReady
 from app.local.folder import write_private
 from app.local.ports import Ports
-from app.local.program import Program
+from app.local.program import Program, last_line
 
 _SERVICE: Final = "MongoDB"
 _FIRST_START_SECONDS = 60
@@ -51,14 +52,20 @@ def ensure_user(*, folder: Path, port: int, credentials: Credentials) -> None:
     """Make the user exist with its password, by a first start that asks nobody for one; once per data folder.
 
     Raises:
-        Unavailable: the server did not start or refused.
+        NotReady: the server did not start.
+        Unavailable: it refused.
     """
     marker, wanted = folder / "user", _fingerprint(credentials)
     if marker.exists() and marker.read_text(encoding="ascii") == wanted:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with _open_server(folder, port) as process:
-        _create_user(port, credentials, process)
+    log = folder / "first-start.log"
+    with _open_server(folder, port, log) as process:
+        try:
+            _create_user(port, credentials, process)
+        except PyMongoError as cause:
+            ended = process.poll() is not None
+            raise NotReady("mongo", cause=last_line(log) if ended else cause, log=log) from cause
     write_private(marker, wanted)
 
 
@@ -99,10 +106,10 @@ def _command(folder: Path, port: int) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def _open_server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    with (folder / "first-start.log").open("wb") as log:
+def _open_server(folder: Path, port: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as file:
         process = subprocess.Popen(
-            _command(folder, port), cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            _command(folder, port), cwd=folder, stdin=subprocess.DEVNULL, stdout=file, stderr=file
         )
         try:
             yield process
@@ -126,9 +133,9 @@ def _create_user(port: int, credentials: Credentials, process: subprocess.Popen[
                 if refused.code != _USER_EXISTS:
                     raise Unavailable(_SERVICE, refused) from refused
                 client.admin.command("updateUser", credentials.mongo_user, **facts)
-            except PyMongoError as cause:
+            except PyMongoError:
                 if process.poll() is not None or time.monotonic() > deadline:
-                    raise Unavailable(_SERVICE, cause) from cause
+                    raise
                 continue
             return
 

@@ -33,3 +33,9 @@ class Program:
     listens: tuple[Listening, ...] = ()
     probe: Callable[[], None] = assume_ready
     stop_wait: timedelta = timedelta(seconds=10)
+
+
+def last_line(log: Path) -> str:
+    """The last line with text in it, which for our own processes is the reason of their end."""
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.exists() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")

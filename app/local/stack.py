@@ -20,7 +20,7 @@ from app.local.kafka import create_kafka, fetch_jars, load_lock
 from app.local.mongo import create_mongo, ensure_user, mongo_uri
 from app.local.ports import Ports, require_free
 from app.local.processes import create_processes
-from app.local.program import Program
+from app.local.program import Program, last_line
 from app.local.s3 import create_s3
 from app.local.supervision import ProgramStatus, Supervisor, launch_supervisor, write_configuration
 
@@ -31,6 +31,10 @@ SETTING_OF_SERVER: Final = {"kafka": "KAFKA_BOOTSTRAP_SERVERS", "mongo": "MONGO_
 
 READY_SECONDS: Final = 180.0
 """How long a stack may take to get ready: most of it is a cold disk reading the model's libraries."""
+
+MOST_ENDS: Final = 5
+"""A program that has ended so often while it alone was waited for will not get ready: a library is missing,
+or a file is damaged. Fewer may be an accident, such as a port that is just being given back."""
 
 _POLL_SECONDS = 0.05
 
@@ -154,7 +158,7 @@ class LocalStack:
         """Return when every program that this object started, or those in `only`, says that it is ready.
 
         Raises:
-            NotReady: one was not ready within `timeout` seconds.
+            NotReady: one was not ready within `timeout` seconds, or ends again and again.
             ProgramRefused: one ended because an operator has to act.
             SupervisorGone: the stack was stopped meanwhile.
         """
@@ -162,7 +166,8 @@ class LocalStack:
         probes = {program.name: program.probe for program in (*self._create_servers(), *self.processes)}
         names = self._wanted if only is None else self._known(only)
         for name in sorted(names, key=self.names.index):
-            while (cause := self._look(name, probes[name])) is not None:
+            pids: set[int] = set()
+            while (cause := self._look(name, probes[name], pids)) is not None:
                 if time.monotonic() > deadline:
                     raise NotReady(name, cause=cause, log=self.folder.log(name))
                 time.sleep(_POLL_SECONDS)
@@ -272,11 +277,16 @@ class LocalStack:
             )
         return tuple(found)
 
-    def _look(self, name: str, probe: Callable[[], None]) -> Unavailable | None:
+    def _look(self, name: str, probe: Callable[[], None], pids: set[int]) -> Unavailable | None:
+        """Say why a program is not ready; the id of its process is added to `pids`, those that it has had."""
         now = next(now for now in self.status() if now.name == name)
+        log = self.folder.log(name)
         if now.has_refused:
-            log = self.folder.log(name)
             raise ProgramRefused(name, last_line=last_line(log), log=log)
+        pids.update({now.pid} - {0})
+        if len(pids) > MOST_ENDS:
+            cause = f"it has ended {MOST_ENDS} times, saying last: {last_line(log)}"
+            raise NotReady(name, cause=cause, log=log)
         try:
             probe()
         except Unavailable as cause:
@@ -298,9 +308,3 @@ class LocalStack:
 
 
 _FALSE = frozenset({"0", "false", "no", "off"})
-
-
-def last_line(log: Path) -> str:
-    """The last line with text in it, which for our own processes is the reason of their end."""
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.exists() else []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from app.errors import EXIT_MISCONFIGURED
+from app.local.credentials import load_credentials
 from app.local.failures import FolderInUse, NotReady, PortTaken, ProgramRefused, SupervisorGone
 from app.local.foreground import stop_running
+from app.local.mongo import ensure_user
 from app.local.ports import Ports, free_ports
 from app.local.stack import LocalStack
 from tests.support.stack import create_stand_in, open_stack, own_environment, wait_until
@@ -165,6 +167,33 @@ def test_a_program_that_fails_at_once_is_tried_about_every_second(ports: Ports) 
         assert 2.5 < time.monotonic() - started < 15
         with pytest.raises(NotReady, match=r"runner.*log: .*runner\.log"):
             stack.wait_ready(0.1)
+
+
+def test_a_program_that_ends_again_and_again_ends_the_wait_with_its_last_line(ports: Ports) -> None:
+    script = "raise ModuleNotFoundError('No module named faust')"
+    processes = (
+        create_stand_in("api", ports.api),
+        create_stand_in("runner", ports.runner, script=script),
+    )
+    with open_stack(processes=processes, ports=ports) as stack:
+        stack.start(only=["api", "runner"])
+        started = time.monotonic()
+        with pytest.raises(
+            NotReady, match=r"runner.*ended 5 times.*No module named faust.*log: .*runner\.log"
+        ):
+            stack.wait_ready(3 * SECONDS)
+        assert time.monotonic() - started < SECONDS
+
+
+def test_a_database_whose_first_start_fails_says_why_and_where_its_log_is(
+    tmp_path: Path, ports: Ports
+) -> None:
+    credentials = load_credentials(tmp_path / "credentials.json")
+    folder = tmp_path / "mongo"
+    folder.mkdir()
+    (folder / "data").write_text("a file where the server's folder should be")
+    with pytest.raises(NotReady, match=r"mongo.*FileExistsError.*data.*log: .*first-start\.log"):
+        ensure_user(folder=folder, port=ports.mongo, credentials=credentials)
 
 
 def test_a_data_folder_with_a_long_path_and_odd_letters_works(ports: Ports, tmp_path: Path) -> None:

@@ -41,9 +41,9 @@ def test_a_gpu_comes_first_whatever_was_exported() -> None:
 
 
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
-def test_on_a_gpu_it_is_said_that_another_precision_means_nothing(precision: Precision) -> None:
-    said = f"DETECTOR_PRECISION={precision} means nothing"
-    assert said in chosen(ALL, precision=precision, has_gpu=True).reason
+def test_on_a_gpu_it_is_said_that_another_precision_is_half_precision(precision: Precision) -> None:
+    said = f"there is a GPU, on which DETECTOR_PRECISION={precision} is f16"
+    assert chosen(ALL, precision=precision, has_gpu=True).reason == said
 
 
 def test_without_an_export_one_is_made() -> None:
