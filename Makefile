@@ -6,6 +6,9 @@
 
 # uv comes from the package index and from nowhere else that this machine's pip may have been told about.
 unexport PIP_FIND_LINKS
+# Tests and stacks start hundreds of processes; each takes two seconds longer where Python may keep nothing that
+# it has compiled.
+unexport PYTHONDONTWRITEBYTECODE
 # The Python that is here is used; none is downloaded from outside the package index.
 export UV_PYTHON_DOWNLOADS := never
 

@@ -80,20 +80,24 @@ def delete_everything(at: Field, _random: Random) -> None:
 def delete_one(at: Field, random: Random) -> None:
     """Delete one of the acknowledged videos, however far it is."""
     _one_acknowledged(at)
-    _delete_video(at, random.choice(list(at.acknowledged)))
+    _delete_video(at, random.choice(_left(at)))
 
 
 def delete_late(at: Field, random: Random) -> None:
     """Delete a video that has ended."""
     _one_acknowledged(at)
-    video_id = random.choice(list(at.acknowledged))
+    video_id = random.choice(_left(at))
     at.pipeline.wait_for(video_id)
     _delete_video(at, video_id)
 
 
+def _left(at: Field) -> list[str]:
+    return [each for each in list(at.acknowledged) if each not in at.deleted]
+
+
 def _one_acknowledged(at: Field) -> None:
     at.pipeline.wait_until(
-        lambda: bool(at.acknowledged),
+        lambda: bool(_left(at)),
         seconds=ACKNOWLEDGED_WITHIN,
         otherwise=lambda: "no video was acknowledged",
     )

@@ -61,7 +61,7 @@ class Field:
     @property
     def outage(self) -> float:
         """How many seconds a server stays away."""
-        return 10.0 if self.is_quick else 60.0
+        return 5.0 if self.is_quick else 60.0
 
     def arm(self, name: str, *, action: str = "kill", subject: str = "", times: int = 1) -> None:
         """Let the next process that comes to a failpoint die there."""

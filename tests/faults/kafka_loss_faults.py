@@ -13,7 +13,8 @@ def lose_kafka(at: Field, random: Random) -> None:
     stack.stop_program("kafka")
     empty_kafka(stack)
     stack.start_program("kafka")
-    time.sleep(random.uniform(0, 30))  # before or after the workers have noticed and made the topics anew
+    # Before or after the workers have noticed and made the topics anew.
+    time.sleep(random.uniform(0, 10.0 if at.is_quick else 30.0))
     recover(at.pipeline)
 
 

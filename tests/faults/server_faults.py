@@ -25,7 +25,7 @@ def freeze(server: str, at: Field, _random: Random) -> None:
     wait_for_pid(at, server)
     stack.freeze_program(server)
     try:
-        time.sleep(8.0 if at.is_quick else 25.0)
+        time.sleep(7.0 if at.is_quick else 25.0)
     finally:
         stack.thaw_program(server)
 

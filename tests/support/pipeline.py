@@ -21,6 +21,7 @@ from app.local.ports import free_ports
 from app.local.processes import ROLES, create_worker
 from app.local.stack import LocalStack
 from app.settings import Settings
+from tests.support.plain_http import PLAIN
 from tests.support.processes import end_process
 
 DONE_SECONDS = 120.0
@@ -186,12 +187,12 @@ class Pipeline:
     def page(self, role: str, path: str) -> Any:  # noqa: ANN401 - JSON
         """Return the JSON of a worker's page."""
         port = getattr(self.stack.ports, role)
-        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=30, trust_env=False).json()
+        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=30, trust_env=False, verify=PLAIN).json()
 
 
 def _is_ready(port: int) -> bool:
     try:
-        answer = httpx.get(f"http://127.0.0.1:{port}/health/ready", timeout=5, trust_env=False)
+        answer = httpx.get(f"http://127.0.0.1:{port}/health/ready", timeout=5, trust_env=False, verify=PLAIN)
     except httpx.HTTPError:
         return False
     return answer.status_code == httpx.codes.OK

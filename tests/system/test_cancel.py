@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -161,10 +162,9 @@ def test_a_video_is_cancelled_whose_split_another_runner_may_have(scene: Scene) 
     with scene.pipeline.another_worker("runner", "runner-2", ready_within=90) as other:
         watch = Watch(scene.pipeline, scene.watch.tasks, [other.pid])
         videos = [scene.submit("long") for _ in range(4)]
-        for video_id in videos:
-            scene.watch = watch
-            seen = watch.cancel(video_id, scene.sizes[video_id])
-            assert (seen.status, seen.rest < PROMISED) == (httpx.codes.ACCEPTED, True), seen
+        with ThreadPoolExecutor() as at_once:
+            for seen in at_once.map(lambda each: watch.cancel(each, scene.sizes[each]), videos):
+                assert (seen.status, seen.rest < PROMISED) == (httpx.codes.ACCEPTED, True), seen
         for video_id in videos:
             scene.comes_to_rest(video_id)
 

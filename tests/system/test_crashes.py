@@ -11,6 +11,7 @@ import pytest
 from app.local.ports import free_ports
 from app.local.processes import ROLES
 from app.local.stack import LocalStack
+from tests.support.plain_http import PLAIN
 from tests.support.stack import own_environment
 
 pytestmark = [pytest.mark.long, pytest.mark.servers, pytest.mark.timeout(300)]
@@ -36,7 +37,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 def is_ready(stack: LocalStack, role: str) -> bool:
     port = getattr(stack.ports, role)
     try:
-        answer = httpx.get(f"http://127.0.0.1:{port}/health/ready", timeout=5, trust_env=False)
+        answer = httpx.get(f"http://127.0.0.1:{port}/health/ready", timeout=5, trust_env=False, verify=PLAIN)
     except httpx.HTTPError:
         return False
     return answer.status_code == httpx.codes.OK

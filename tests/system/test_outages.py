@@ -10,7 +10,7 @@ from tests.support.pipeline import Pipeline
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 
-FRAMES = 700
+FRAMES = 100
 EVERY_FIFTH = list(range(0, FRAMES, 5))
 
 
@@ -19,13 +19,6 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path: Path = tmp_path_factory.mktemp("outages") / "clip.mp4"
     write_clip(path, seed=21, frames=FRAMES, fps=25, size=(640, 360))
     return path
-
-
-def begin(pipeline: Pipeline, clip: Path) -> str:
-    """Submit a clip and return when its frames are on their way."""
-    video_id = pipeline.submit(clip)
-    pipeline.wait_until(lambda: (pipeline.record(video_id) or {}).get("split_frames", 0) > 0, seconds=30)
-    return video_id
 
 
 def numbers_of(pipeline: Pipeline, video_id: str) -> list[int]:

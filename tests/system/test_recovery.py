@@ -43,8 +43,12 @@ CLOCKS = {
     "SESSION_TIMEOUT": "6",
     "OUTBOX_LEASE": "5",
     "MODEL": "",
+    "IMGSZ": "320",
 }
-"""No video is published again by itself while a test runs: what comes back is `kadr recover`'s doing."""
+"""No video is published again by itself while a test runs: what comes back is `kadr recover`'s doing.
+
+Frames are counted here, not looked at: a small model is quick.
+"""
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from app.telemetry.metrics import CATALOGUE, EVERYBODY, Role
 from app.topics import OUTBOX_EVENTS
 from models.shapes import write_clip
 from tests.support.pipeline import Pipeline
+from tests.support.plain_http import PLAIN
 from tests.support.trace_collector import Seen, TraceCollector
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(240)]
@@ -45,7 +46,7 @@ class Told:
 
 def numbers_of(pipeline: Pipeline, role: Role) -> Numbers:
     port = getattr(pipeline.stack.ports, role)
-    answer = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=30, trust_env=False)
+    answer = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=30, trust_env=False, verify=PLAIN)
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
