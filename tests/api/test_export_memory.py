@@ -74,7 +74,13 @@ async def put_tracked(storage: Storage, video_id: str) -> None:
     await storage.put_stream("videos", name, tracked, content_type="application/json", metadata=marks)
 
 
-@pytest.mark.parametrize("name", ["json", "jsonl", "csv", "coco", "yolo", "vtt", "parquet", "mot"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("json", "csv", "yolo"),
+        *(pytest.param(each, marks=pytest.mark.long) for each in ("jsonl", "coco", "vtt", "parquet", "mot")),
+    ],
+)
 async def test_a_long_result_takes_no_memory_of_the_api(api: ApiProcess, video: str, name: str) -> None:
     before = most = api.memory
     size = 0

@@ -18,7 +18,7 @@ from app.domain.objects import (
     input_object,
 )
 from app.topics import INFERENCE_TASKS
-from models.shapes import write_clip
+from models.shapes import repeat_clip, write_clip
 from tests.support.cancelled import PROMISED, Watch
 from tests.support.children import padded
 from tests.support.pipeline import Pipeline
@@ -33,8 +33,9 @@ LONG = 3000
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder: Path = tmp_path_factory.mktemp("clips")
-    for name, frames in (("short", 60), ("long", LONG)):
+    for name, frames in (("short", 60), ("part", LONG // 10)):
         write_clip(folder / f"{name}.mp4", seed=7, frames=frames, size=(320, 240))
+    repeat_clip(folder / "part.mp4", folder / "long.mp4", 10)
     return {name: folder / f"{name}.mp4" for name in ("short", "long")}
 
 

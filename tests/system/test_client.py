@@ -23,7 +23,7 @@ from app.client import (
     Video,
     VideoFailed,
 )
-from models.shapes import write_clip
+from models.shapes import repeat_clip, write_clip
 from tests.support.pipeline import DONE_SECONDS, Pipeline
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
@@ -51,11 +51,13 @@ def ready(pipeline: Pipeline, kadr: Kadr, clip: Path) -> Video:
     return kadr.wait(pipeline.submit(clip), within=DONE_SECONDS)
 
 
-@pytest.fixture
-def long_clip(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A video that is not done before a test has asked for what it wants."""
-    write_clip(tmp_path / "long.mp4", seed=4, frames=2000, size=(480, 270), objects=3)
-    return tmp_path / "long.mp4"
+    folder: Path = tmp_path_factory.mktemp("long")
+    write_clip(folder / "part.mp4", seed=4, frames=200, size=(480, 270), objects=3)
+    repeat_clip(folder / "part.mp4", folder / "long.mp4", 10)
+    return folder / "long.mp4"
 
 
 def test_a_video_is_submitted_with_options_and_followed_to_its_result(kadr: Kadr, clip: Path) -> None:
