@@ -1,6 +1,5 @@
 """One video through a stack of its own, from nothing to a table."""
 
-import asyncio
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +21,7 @@ from app.client import Result, VideoFailed
 from app.client.documents import UNKNOWN
 from app.clients.http.worker_pages import model_of
 from app.errors import Rejected
-from app.local.interrupts import interruptible
+from app.local.interrupts import interruptible, run_interruptible
 from app.local.stack import LocalStack
 
 SEED: Final = 8
@@ -57,7 +56,7 @@ def run_demo(
         _warn_of_other_model(found, environment, notes)
         clip = video or draw_video(RESULTS, notes)
         target = RESULTS / f"{clip.stem}.json"
-        result = asyncio.run(_look_at(clip, target, found, notes))
+        result = run_interruptible(_look_at(clip, target, found, notes))
     if as_json:
         write_json(_facts(clip, result, target))
     else:

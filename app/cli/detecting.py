@@ -15,6 +15,7 @@ from app.cli.following import AT_ONCE, Followed, Wish, follow, upload
 from app.client import AsyncKadr
 from app.client.findings import ENDINGS, Format
 from app.errors import KadrError
+from app.local.interrupts import run_interruptible
 
 Existing: TypeAlias = Literal["refuse", "skip", "replace"]
 """What becomes of a result whose file is there already."""
@@ -115,7 +116,7 @@ def detect_all(
         job.target.parent.mkdir(parents=True, exist_ok=True)
     with open_bars(notes, len(jobs)) as bars:
         try:
-            asyncio.run(run(bars))
+            run_interruptible(run(bars))
         except BaseExceptionGroup as several:
             raise _first(several) from several
 
