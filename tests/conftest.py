@@ -1,16 +1,36 @@
 """What every test may ask for: the three real servers, and that nothing goes wrong unseen."""
 
+import gc
 import logging
 import os
 from collections.abc import Iterator
 
 import pytest
+import pytest_timeout
 
 from app.settings import Settings
 from tests.support.stack import open_servers
 
 OURS = frozenset({"app", "agents", "api", "tables", "asyncio"})
 """Loggers whose errors are ours; other libraries call an error what they try again by themselves."""
+
+
+def pytest_configure() -> None:
+    """Let a test that hangs end, and say where it was, on Python 3.11 too.
+
+    There `sys._current_frames`, with which pytest-timeout looks, may wait for ever when the collector runs in
+    it (python/cpython#106883, mended in 3.12).
+    """
+    dump = pytest_timeout.dump_stacks
+
+    def dump_without_collector(terminal: object) -> None:
+        gc.disable()
+        try:
+            dump(terminal)
+        finally:
+            gc.enable()
+
+    pytest_timeout.dump_stacks = dump_without_collector
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
