@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Final, Self
@@ -16,7 +17,7 @@ STARTED_WITHIN: Final = 30.0
 NAP_MS: Final = 100
 
 
-class TopicLog:
+class TopicLog(ABC):
     """Reads topics in a thread.
 
     Args:
@@ -31,9 +32,9 @@ class TopicLog:
         self._is_open = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._read()), daemon=True)
 
+    @abstractmethod
     def note(self, record: ConsumerRecord) -> None:
         """Take notice of a message; in the thread."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         self._thread.start()
