@@ -17,6 +17,10 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
     """Connections that wait to be taken: the kernel resets more than these, and 5 are usual."""
 
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection without a polite end before it, which would hide a reset."""
+        self.close_request(request)
+
 
 MODEL = {"name": "demo", "sha256": "ab" * 32, "backend": "openvino", "demo": True}
 ENDED = {"ready", "failed", "cancelled"}
@@ -70,7 +74,8 @@ class StandIn:
         objects: that are found in each of the two frames of a video.
         operations: of `/api/status/all`.
         others: answers by method and path, in order; the last one stays.
-        drops: connections that are reset, in order.
+        drops: connections that are reset, in order, for one client.
+        losses: how many are reset at each point, for many clients at once; no request is lost twice.
         seen: requests, in order.
     """
 
@@ -81,10 +86,13 @@ class StandIn:
     operations: list[dict[str, str]] = field(default_factory=list)
     others: dict[str, list[Said]] = field(default_factory=dict)
     drops: list[Drop] = field(default_factory=list)
+    losses: dict[Drop, int] = field(default_factory=dict)
     seen: list[Seen] = field(default_factory=list)
     made: dict[str, int] = field(default_factory=dict)
     submitted: int = 0
     frames: int = 2
+    _lost: set[tuple[str, ...]] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def uploads(self) -> list[bytes]:
         """The bodies that arrived."""
@@ -104,7 +112,11 @@ class StandIn:
         return json.dumps({**document, "prediction": frames}).encode()
 
     def answer(self, seen: Seen) -> Said:
-        """The answer to one request."""
+        """The answer to one request; several threads ask."""
+        with self._lock:
+            return self._answer(seen)
+
+    def _answer(self, seen: Seen) -> Said:
         self.seen.append(seen)
         if others := self.others.get(f"{seen.method} {seen.path}"):
             return others.pop(0) if len(others) > 1 else others[0]
@@ -118,10 +130,22 @@ class StandIn:
             return self._result(int(seen.path.rpartition("-")[2]))
         return refused(404, "not_found", "There is no such video.")
 
-    def takes_drop(self, *those: Drop) -> bool:
-        """Whether the next connection to be reset is at this point; then it is the one after."""
-        is_next = self.drops[:1] in [[each] for each in those]
-        return is_next and bool(self.drops.pop(0))
+    def loses(self, point: Drop, *request: str) -> bool:
+        """Whether the connection is to be reset at this point.
+
+        Args:
+            point: where it is.
+            request: what distinguishes the request; nothing where none was read.
+        """
+        with self._lock:
+            if self.drops[:1] == [point]:
+                return bool(self.drops.pop(0))
+            if not self.losses.get(point) or request in self._lost:
+                return False
+            self.losses[point] -= 1
+            if request:
+                self._lost.add(request)
+            return True
 
     def _submit(self, key: str) -> Said:
         if self.refusals:
@@ -180,14 +204,17 @@ class StandIn:
         return {"id": f"id-{number}", "attempt": 1, "options": {}, **name, **state}
 
 
+class _LostError(Exception):
+    """The connection is reset."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     found: StandIn
     protocol_version = "HTTP/1.1"
 
     def handle(self) -> None:
-        if self.found.takes_drop("accepted"):
-            self._reset()
-        else:
+        with contextlib.suppress(_LostError):
+            self._lose_at("accepted")
             super().handle()
 
     def handle_one_request(self) -> None:
@@ -197,32 +224,28 @@ class _Handler(BaseHTTPRequestHandler):
     def _respond(self) -> None:
         place = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        if self.found.takes_drop("head read"):
-            return self._reset()
-        if self.command == "POST" and self.found.takes_drop("body half read"):
-            self.rfile.read(int(headers["content-length"]) // 2)
-            return self._reset()
+        request = (self.command, self.path, headers.get("idempotency-key", ""))
+        self._lose_at("head read", *request)
+        if self.command == "POST":
+            self._lose_at("body half read", *request, read=int(headers.get("content-length", 0)) // 2)
         seen = Seen(self.command, place.path, parse_qs(place.query), headers, self._body(headers))
         answer = self.found.answer(seen)
-        if self.found.takes_drop("body read"):
-            return self._reset()
+        self._lose_at("body read", *request)
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
-        if answer.body and self.found.takes_drop("half answered"):
-            self.wfile.write(answer.body[: len(answer.body) // 2])
-            self.wfile.flush()
-            return self._reset()
+        if answer.body:
+            self._lose_at("half answered", *request, write=answer.body[: len(answer.body) // 2])
         self.wfile.write(answer.body)
-        return None
 
-    def _reset(self) -> None:
-        self.close_connection = True
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        for each in (self.rfile, self.wfile, self.connection):
-            each.close()
+    def _lose_at(self, point: Drop, *request: str, read: int = 0, write: bytes = b"") -> None:
+        if self.found.loses(point, *request):
+            self.rfile.read(read)
+            self.wfile.write(write)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            raise _LostError
 
     def _body(self, headers: dict[str, str]) -> bytes:
         if headers.get("transfer-encoding") != "chunked":
@@ -246,6 +269,8 @@ def open_stand_in() -> Iterator[StandIn]:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         found.url = f"http://127.0.0.1:{server.server_address[1]}"
-        yield found
-        server.shutdown()
-        thread.join()
+        try:
+            yield found
+        finally:
+            server.shutdown()
+            thread.join()

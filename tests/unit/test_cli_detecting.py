@@ -57,10 +57,11 @@ def test_more_files_than_are_followed_at_once_are_all_done(stand_in: StandIn) ->
 
 
 def test_connections_that_are_lost_cost_no_file_and_submit_none_twice(stand_in: StandIn) -> None:
-    stand_in.drops = list(get_args(Drop)) * 6
+    stand_in.losses = dict.fromkeys(get_args(Drop), 6)
     assert run(["detect", *draw(*(f"{number}.mp4" for number in range(20)))]) == 0
     assert {path.read_bytes() for path in Path("results").iterdir()} == {stand_in.result()}
-    assert (len(list(Path("results").iterdir())), stand_in.submitted, stand_in.drops) == (20, 20, [])
+    assert (len(list(Path("results").iterdir())), stand_in.submitted) == (20, 20)
+    assert stand_in.losses == dict.fromkeys(get_args(Drop), 0)
 
 
 def test_a_result_that_is_there_is_never_overwritten_silently(
