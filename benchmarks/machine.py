@@ -11,6 +11,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from app.detection.processor import CPUINFO, find_abilities
 from app.local.kafka import load_lock
 from app.settings import Settings
 from benchmarks.findings import MachineFacts
@@ -47,10 +48,9 @@ OWN_SETTINGS: Final = frozenset({"model", "data_dir", "minio_access_key"})
 
 def describe_machine() -> MachineFacts:
     """Return what this machine is, and how busy it is now."""
-    text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    text = CPUINFO.read_text(encoding="utf-8", errors="replace")
     names = re.findall(r"^model name\s*: (.+)$", text, re.MULTILINE) or [platform.machine()]
-    flags = re.findall(r"^(?:flags|Features)\s*: (.+)$", text, re.MULTILINE) or [""]
-    has = set(flags[0].split())
+    has = find_abilities(text)
     return MachineFacts(
         processor=names[0],
         abilities=tuple(ability for ability in ABILITIES if ability in has),

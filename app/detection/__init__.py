@@ -4,6 +4,7 @@
 `app.detection.detector`         what the inference stage asks, and who answers: `open_detector`
 `app.detection.choice`           who runs the model here, and why (decides; loads nothing)
 `app.detection.installed`        which libraries and GPUs are here
+`app.detection.processor`        what the processor can do
 `app.detection.frames`           from tasks to results: decode, ask the model, scale to the source
 `app.detection.graph`            the model on OpenVINO
 `app.detection.fallback`         Ultralytics' own predict: GPUs, and what OpenVINO cannot run

@@ -13,6 +13,7 @@ from app.settings import Settings
 INSTALL = "install kadr[inference], which brings torch and Ultralytics"
 EXPORT = "run `kadr model export` where they are and put the folder that it names beside the weights"
 EXPORT_INT8 = "kadr model export --precision int8 --calibrate FOLDER"
+SLOW_INT8 = "this processor has no instructions for INT8, such as VNNI, so that it is hardly faster than f32"
 
 
 class Way(Enum):
@@ -122,4 +123,5 @@ def _choose_int8(weights: Weights, here: Here, exports: Exports) -> Choice:
         raise Misconfigured(
             f"DETECTOR_PRECISION=int8, but {weights.path} has no INT8 export: run `{EXPORT_INT8}`"
         )
-    return Choice(Way.OPENVINO, "there is no GPU", found)
+    slow = "" if here.has_int8 else f"; {SLOW_INT8}"
+    return Choice(Way.OPENVINO, f"there is no GPU{slow}", found)

@@ -1,4 +1,4 @@
-"""Which of the model's libraries are installed, without loading one."""
+"""What this machine offers a model, without loading one of its libraries."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from app.detection.checkpoint import has_cuda
+from app.detection.processor import FOR_INT8, find_abilities
 
 LIBRARIES: Final = ("openvino", "torch", "ultralytics", "nncf")
 
@@ -21,10 +22,12 @@ class Here:
     Attributes:
         has_gpu: an NVIDIA GPU that torch can use.
         versions: of the libraries that are installed, by name.
+        has_int8: instructions for it; without them an INT8 graph is hardly faster than one at f32.
     """
 
     has_gpu: bool
     versions: dict[str, str]
+    has_int8: bool = True
 
     @property
     def has_torch(self) -> bool:
@@ -40,7 +43,8 @@ class Here:
 def look_around() -> Here:
     """Say what is here; loads torch where there is a GPU."""
     has_gpu = any(device.exists() for device in GPU_DEVICES) and has_cuda()
-    return Here(has_gpu, {name: version for name, version in versions_of(LIBRARIES).items() if version})
+    versions = {name: version for name, version in versions_of(LIBRARIES).items() if version}
+    return Here(has_gpu, versions, has_int8=bool(find_abilities() & FOR_INT8))
 
 
 def versions_of(packages: Iterable[str]) -> dict[str, str]:

@@ -30,9 +30,10 @@ def chosen(
     *,
     precision: Precision = "f32",
     has_gpu: bool = False,
+    has_int8: bool = True,
 ) -> Choice:
     settings = Settings(detector_precision=precision)
-    return choose(WEIGHTS, settings, Here(has_gpu, versions), exports)
+    return choose(WEIGHTS, settings, Here(has_gpu, versions, has_int8), exports)
 
 
 def test_a_gpu_comes_first_whatever_was_exported() -> None:
@@ -76,6 +77,14 @@ def test_without_openvino_ultralytics_runs_it_and_without_both_nobody() -> None:
 def test_int8_without_an_export_names_the_command_and_is_never_f32() -> None:
     with pytest.raises(Misconfigured, match=r"run `kadr model export --precision int8 --calibrate FOLDER`"):
         chosen(ALL, Exports(export(), [export()], []), precision="int8")
+
+
+@pytest.mark.parametrize("has_int8", [True, False])
+def test_int8_on_a_processor_that_gains_little_by_it_is_run_and_says_so(*, has_int8: bool) -> None:
+    quantized = export()
+    choice = chosen(SLIM, Exports(None, [], [quantized]), precision="int8", has_int8=has_int8)
+    assert (choice.way, choice.export) == (Way.OPENVINO, quantized)
+    assert ("such as VNNI" in choice.reason) is not has_int8
 
 
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
