@@ -17,7 +17,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
     """Connections that wait to be taken: the kernel resets more than these, and 5 are usual."""
 
-    def shutdown_request(self, request: Any) -> None:
+    def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
         """Close a connection without a polite end before it, which would hide a reset."""
         self.close_request(request)
 
