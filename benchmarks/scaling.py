@@ -102,8 +102,16 @@ def run(asked: argparse.Namespace, folder: Path) -> Iterator[Throughput]:
 def main() -> int:
     """Run what the command line asks for; return 1 with a sentence when it cannot be done."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
-    parser.add_argument("--workers", nargs="+", type=int, default=[1, 2, 4], help="stand-ins (1 2 4)")
-    parser.add_argument("--seconds", type=float, default=0.04, help="that each takes for a picture (0.04)")
+    parser.add_argument(
+        "--workers",
+        nargs="*",
+        type=int,
+        default=[1, 2, 4],
+        help="stand-ins (1 2 4); none: without a model only",
+    )
+    parser.add_argument(
+        "--seconds", type=_positive, default=0.04, help="that each takes for a picture (0.04)"
+    )
     parser.add_argument("--last", type=float, default=20.0, help="seconds that a run should last (20)")
     parser.add_argument(
         "--frames", type=int, default=2000, help="sampled ones of the run without a model (2000)"
@@ -124,6 +132,13 @@ def main() -> int:
     report = {"machine": describe_machine(), "throughput": found}
     OUTPUT.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
     return 0
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not number > 0:
+        raise argparse.ArgumentTypeError("it takes some time")
+    return number
 
 
 def line_of(each: Throughput, found: list[Throughput]) -> str:
