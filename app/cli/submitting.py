@@ -1,6 +1,5 @@
 """Files are submitted, and waited for if that is wanted."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from rich.console import Console
 from app.cli.addresses import open_async_kadr
 from app.cli.bars import Bars, open_bars
 from app.cli.following import Followed, Wish, follow_all, upload
+from app.local.interrupts import run_interruptible
 
 
 def submit_all(
@@ -52,7 +52,7 @@ def submit_all(
 
     with open_bars(notes, len(files)) as bars:
         try:
-            asyncio.run(run(bars))
+            run_interruptible(run(bars))
         finally:
             for each in untold.values():  # whoever interrupts us, or is left alone, shall know the ids
                 told(each)

@@ -62,3 +62,17 @@ def test_a_cancellation_of_its_own_is_no_interruption() -> None:
 
     with interruptible(), pytest.raises(asyncio.CancelledError):
         run_interruptible(work())
+
+
+def test_what_nohup_has_started_outlives_its_terminal() -> None:
+    async def work() -> int:
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0)
+        return 3
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interruptible():
+            assert run_interruptible(work()) == 3
+    finally:
+        signal.signal(signal.SIGHUP, before)

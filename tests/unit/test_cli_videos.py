@@ -1,6 +1,9 @@
 """The commands about videos and their results, against a stand-in that speaks Kadr's REST API."""
 
 import json
+import signal
+import subprocess
+import sys
 import tempfile
 import webbrowser
 from collections.abc import Iterator
@@ -11,6 +14,9 @@ import pytest
 from app.cli import addresses, exits, opening
 from app.cli.entry import run
 from tests.support.kadr_stand_in import Said, StandIn, open_stand_in, refused, said
+from tests.support.stack import own_environment, wait_until
+
+CHECKOUT = Path(__file__).parents[2]
 
 Capture = pytest.CaptureFixture[str]
 
@@ -233,3 +239,25 @@ def test_what_was_uploaded_is_told_when_kadr_goes_away(
     stand_in.others["POST /api/v1/videos"] = [upload, refused(503, "unavailable", Retry_After="90")]
     assert run(["submit", "--wait", *map(str, clips)]) == exits.EXIT_UNAVAILABLE
     assert capsys.readouterr().out == "id-9  new  a.mp4\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_was_uploaded_is_told_when_the_wait_is_interrupted(
+    stand_in: StandIn, tmp_path: Path, number: signal.Signals
+) -> None:
+    stand_in.states[3] = [{"status": "processing"}]
+    (tmp_path / "a.mp4").write_bytes(b"frames")
+    environment = {**own_environment(), "API_URL": stand_in.url, "PYTHONPATH": str(CHECKOUT)}
+    with subprocess.Popen(
+        (sys.executable, "-m", "app.cli", "submit", "--wait", "a.mp4"),
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        wait_until(lambda: any(each.path.endswith("/events") for each in stand_in.seen))
+        process.send_signal(number)
+        told, notes = process.communicate(timeout=30)
+    assert (process.returncode, told) == (exits.EXIT_INTERRUPTED, "id-3  new  a.mp4\n"), notes
+    assert "Traceback" not in notes
