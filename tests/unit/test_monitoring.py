@@ -7,12 +7,13 @@ import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
-from app.telemetry.metrics import CATALOGUE
+from app.telemetry.exposition import Exposition
+from app.telemetry.metrics import CATALOGUE, Role
 from app.telemetry.stages import STAGES
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +74,32 @@ each_question = pytest.mark.parametrize("question", [expr for _, expr in EXPRESS
 def concrete(question: str) -> str:
     """Return a question of the dashboard as Grafana would ask it."""
     return question.replace("$__rate_interval", "5m").replace("$job", ".+")
+
+
+SPANS = {"60 *": "suffix:/min", "3600 *": "suffix:/h"}
+"""What a rate is multiplied with, and what its axis says then; Prometheus's own rates are per second."""
+
+
+@pytest.mark.parametrize("panel", panels(), ids=lambda panel: panel["title"])
+def test_the_axis_of_a_panel_says_per_which_time_it_counts(panel: dict[str, Any]) -> None:
+    unit = panel["fieldConfig"]["defaults"]["unit"]
+    for target in panel["targets"]:
+        factor = re.match(r"\d+ \*", target["expr"])
+        assert unit == SPANS[factor[0]] if factor else unit not in SPANS.values()
+
+
+def test_a_colour_is_of_a_line_that_there_is() -> None:
+    shown = "".join(Exposition(role).render().decode() for role in get_args(Role))
+    coloured = [
+        (panel, override["matcher"]["options"])
+        for panel in panels()
+        for override in panel["fieldConfig"]["overrides"]
+    ]
+    assert coloured
+    for panel, name in coloured:
+        lines = {target.get("legendFormat") or "" for target in panel["targets"]}
+        labels = {label for line in lines for label in re.findall(r"{{(\w+)}}", line)}
+        assert name in lines or any(f'{label}="{name}"' in shown for label in labels), panel["title"]
 
 
 @each_question
