@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.domain.records import Record
+from app.domain.records import Record, frames_left
 from app.publishing import ConfirmedPrefix
 
 PARK_AFTER: Final = 64
@@ -60,12 +60,15 @@ class OpenSplit:
         return self.expected is not None and self.expected >= LONG
 
     @property
-    def rank(self) -> int:
-        """What decides who is next, the least first: its share, and of a long one so much more.
+    def left(self) -> int:
+        """How many frames it is believed to have left: who has the fewest is let through first.
 
-        So the first frames of a clip do not take turns with those of long videos that came together with it.
+        So a clip does not take turns with the long videos that came together with it; and of long ones one is
+        ready after the other, instead of all of them at the end.
         """
-        return self.share + (LONG if self.is_long else 0)
+        if self.record.only:
+            return max(0, len(self.record.only) - self.share)
+        return frames_left(self.share, self.expected)
 
 
 def free_places(splits: Collection[OpenSplit], places: int, waiting: Record) -> int:
@@ -83,10 +86,10 @@ def free_places(splits: Collection[OpenSplit], places: int, waiting: Record) -> 
 def who_makes_room(splits: Collection[OpenSplit], places: int, waiting: Record) -> OpenSplit | None:
     """Return the video to park for the next one that waits, if there is one.
 
-    A parked video is decoded from its start again, up to where it was. A guest that is long has hardly
-    begun. Of the others it is the one that has had the most frames, and only if that is twice as much as
-    the one that waits, and some more: so each video is parked at doubling lengths, and all of that together
-    costs no more than decoding it once.
+    A guest that is long has hardly begun. Of the others it is the one that has the most left, and only if
+    that is more than twice as much as the one that waits has, and some more. A parked video is fetched and
+    decoded again up to where it was, so it first gets twice as far as it was when it was opened: all of that
+    together costs no more than decoding it once.
 
     Args:
         splits: that are open.
@@ -96,5 +99,6 @@ def who_makes_room(splits: Collection[OpenSplit], places: int, waiting: Record) 
     guest = max(splits, key=lambda split: split.started)
     if len(splits) > places and waiting.is_unknown and guest.is_long:
         return guest
-    most = max(splits, key=lambda split: split.share)
-    return most if most.share >= PARK_AFTER + 2 * waiting.split_frames else None
+    far_enough = [each for each in splits if each.share >= max(PARK_AFTER, 2 * each.record.split_frames)]
+    most = max(far_enough, key=lambda split: split.left, default=None)
+    return most if most and most.left >= PARK_AFTER + 2 * waiting.split_left else None

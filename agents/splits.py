@@ -1,7 +1,8 @@
 """The work behind the frame splitter: videos are taken from runner_db and become tasks, frame by frame.
 
 Splits are claimed under a lease by any runner with room. Several videos are open at a time and decode in
-turns, the one with the fewest frames so far first, so that no number of long videos blocks a short one.
+turns, the one with the fewest frames left first, so that no number of long videos blocks a short one, and of
+long ones one after the other gets ready.
 """
 
 import asyncio
@@ -140,7 +141,8 @@ class Splits:
         for record in await self._worker.clients.records.claim_splits(free, first=first):
             if not await self._makes_way(record):
                 continue
-            split = OpenSplit(record, ConfirmedPrefix(0 if record.only else record.split_frames))
+            prefix = ConfirmedPrefix(0 if record.only else record.split_frames)
+            split = OpenSplit(record, prefix, expected=record.expected_frames)
             self.open[record.video_id] = split
             split.task = asyncio.create_task(self._work(split))
             # Not in `_work`: a task that is cancelled before it begins runs none of its code.
@@ -324,10 +326,10 @@ class Splits:
     async def _send_tasks(self, split: OpenSplit, decoding: Split, turn: Turn) -> None:
         """Send what the child has handed over together in one go: it then goes to Kafka in one request."""
         async for key, value, _index in decoding.frames():
-            split.expected = decoding.expected
+            split.expected = decoding.expected or split.expected
             if not turn.is_open:
                 await self._send_held(split)
-            await turn.admit(split.rank)
+            await turn.admit(split.left)
             split.held.append((key, value))
             if not decoding.more_at_once:
                 await self._send_held(split)

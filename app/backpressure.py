@@ -1,7 +1,7 @@
 """How many pictures may wait: splitting pauses while those not yet consumed pass a bound.
 
 So Kafka holds a bounded number of pictures however long the videos are, and a clip is never far behind:
-of the videos that wait for a place, the one that has had the fewest frames goes first.
+of the videos that wait for a place, the one that has the fewest frames left goes first.
 
 Several runners look at the same backlog and do not know what the others have granted. So each of them grants
 every video no more than a batch at a time: by a batch for each open video, at most, the bound is passed. A
@@ -94,7 +94,7 @@ class Turn:
         """Return when one more frame may be sent.
 
         Args:
-            rank: such as the number of frames that this video has had; the least goes first.
+            rank: such as the number of frames that this video has left; the least goes first.
         """
         self.rank = rank
         if not self.granted:

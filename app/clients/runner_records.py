@@ -17,7 +17,7 @@ import msgspec
 from app.clients.mongo import Document, Mongo, open_mongo
 from app.domain.messages import Failure, VideoAsked, VideoFacts
 from app.domain.progress import BEFORE, Status
-from app.domain.records import Record
+from app.domain.records import Record, frames_left
 from app.errors import Conflict
 from app.settings import Settings
 
@@ -30,8 +30,8 @@ COUNTED: Final = 1000
 OPEN: Final = {"$in": ["processing", "predictable"]}
 """States in which frames may be decoded: also when all had arrived, if rows were lost afterwards."""
 
-BY_SHARE: Final = [("split_frames", 1), ("expected_frames", 1), ("created_at", 1)]
-"""Of those that have had nothing, those of which nothing is known come first: null is before numbers."""
+SHORTEST_FIRST: Final = [("split_left", 1), ("created_at", 1)]
+"""Those of which nothing is known come first; of equally long ones the oldest."""
 
 WRITTEN_ONLY: Final = ("output_s3",)
 """Fields of a finished video that are there for people; nothing here reads them."""
@@ -93,6 +93,7 @@ class RunnerRecords:
             "received_frames": 0,
             "split_frames": 0,
             "expected_frames": None,
+            "split_left": 0,
             "split_ended": False,
             "split_tries": 0,
             "split_owner": None,
@@ -161,7 +162,7 @@ class RunnerRecords:
         return await self._documents.update(later, {"$set": fields, "$unset": change["$unset"]})
 
     async def claim_splits(self, limit: int, *, first: str | None = None) -> list[Record]:
-        """Take splits that nobody works on: those with the fewest frames so far first, then the oldest.
+        """Take splits that nobody works on: those with the fewest frames left first, then the oldest.
 
         A suspect one is taken alone, so that no other is blamed for what it does.
 
@@ -173,7 +174,7 @@ class RunnerRecords:
             return []
         now = datetime.now(UTC)
         match = _waiting(now) if first is None else _waiting(now) | {"_id": first}
-        waiting = await self._documents.find(match, sort=BY_SHARE, limit=4 * limit)
+        waiting = await self._documents.find(match, sort=SHORTEST_FIRST, limit=4 * limit)
         claimed: list[Record] = []
         for document in waiting:
             is_suspect = _record(document).is_suspect
@@ -187,7 +188,7 @@ class RunnerRecords:
 
     async def next_waiting(self) -> Record | None:
         """Return the next split to be claimed; None when none waits."""
-        found = await self._documents.find(_waiting(datetime.now(UTC)), sort=BY_SHARE, limit=1)
+        found = await self._documents.find(_waiting(datetime.now(UTC)), sort=SHORTEST_FIRST, limit=1)
         return _record(found[0]) if found else None
 
     async def unopened(self) -> list[datetime]:
@@ -223,8 +224,7 @@ class RunnerRecords:
         """
         now = datetime.now(UTC)
         fields = {"split_lease_until": now + self._lease, "split_frames": split_frames, "updated_at": now}
-        if expected is not None:
-            fields["expected_frames"] = expected
+        fields |= _lengths(record, split_frames, expected)
         if split_frames > record.split_frames:
             fields["split_tries"] = 1
         return await self._documents.update(self._mine(record), {"$set": fields})
@@ -258,9 +258,8 @@ class RunnerRecords:
             "split_owner": None,
             "split_lease_until": datetime.now(UTC) + pause,
             "split_frames": split_frames,
-            "expected_frames": record.expected_frames if expected is None else expected,
             "split_tries": tries,
-        }
+        } | _lengths(record, split_frames, expected)
         return await self._documents.update(self._mine(record), {"$set": fields})
 
     async def end_split(self, record: Record, facts: VideoFacts) -> bool:
@@ -281,7 +280,8 @@ class RunnerRecords:
         """Let these frames of a video whose split has ended be decoded once more."""
         match = {"_id": video_id, "attempt": attempt, "status": OPEN, "split_ended": True}
         now = datetime.now(UTC)
-        fields = {"split_ended": False, "only": frames, "split_owner": None, "split_tries": 0}
+        fields: Document = {"split_ended": False, "only": frames, "split_owner": None, "split_tries": 0}
+        fields["split_left"] = len(frames)
         change = {"$set": {**fields, "split_lease_until": now, "updated_at": now}}
         return await self._documents.update(match, change)
 
@@ -337,6 +337,13 @@ async def open_runner_records(settings: Settings) -> AsyncIterator[RunnerRecords
         records = RunnerRecords(mongo, owner, settings.split_lease)
         await records.prepare()
         yield records
+
+
+def _lengths(record: Record, split_frames: int, expected: int | None) -> Document:
+    """Return what is known of a video's length, once so many of its frames are split."""
+    total = record.expected_frames if expected is None else expected
+    left = len(record.only) if record.only else frames_left(split_frames, total)
+    return {"split_left": left} | ({} if total is None else {"expected_frames": total})
 
 
 def _waiting(now: datetime) -> Document:

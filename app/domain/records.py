@@ -18,6 +18,7 @@ class Record(Struct, frozen=True, rename={"video_id": "_id"}):
     Attributes:
         split_frames: sampled frames whose tasks the broker has confirmed, without a hole.
         expected_frames: sampled frames that the video has according to its file, as far as is known.
+        split_left: sampled frames that it is believed to have left: who has the fewest is split first.
         split_ended: whether every task of the video is on the broker.
         split_tries: how many decoding children were started for it and died by themselves.
         only: numbers of the frames that are to be decoded again; None means all.
@@ -41,6 +42,7 @@ class Record(Struct, frozen=True, rename={"video_id": "_id"}):
     received_frames: int = 0
     split_frames: int = 0
     expected_frames: int | None = None
+    split_left: int = 0
     split_ended: bool = False
     split_tries: int = 0
     split_owner: str | None = None
@@ -63,3 +65,17 @@ class Record(Struct, frozen=True, rename={"video_id": "_id"}):
     def is_suspect(self) -> bool:
         """Whether it may be what killed its runner: it died, perhaps of another split, and not once only."""
         return self.split_owner is not None and self.split_tries >= SUSPECT
+
+
+def frames_left(done: int, expected: int | None) -> int:
+    """Return how many sampled frames a video is believed to have left.
+
+    That is what its file says; where this says nothing, or less than there has been, as many again as there
+    have been. So of those that say nothing the one that has had the fewest is the next, and one of which
+    nothing is known comes before all others.
+
+    Args:
+        done: sampled frames that it has had.
+        expected: those that it has according to its file.
+    """
+    return done if expected is None or expected <= done else expected - done

@@ -14,6 +14,7 @@ from agents import places
 from agents import splits as splits_stage
 from agents.places import LONG
 from agents.splits import TRIES, Splits
+from app import backpressure
 from app.backpressure import Backlog, Gate
 from app.clients.s3.storage import ObjectFacts
 from app.decoding.process import DecoderCrashed
@@ -397,6 +398,32 @@ async def test_of_long_videos_that_come_together_each_says_so_and_leaves_its_pla
     runner.pool.may_decode.set()
     await until(lambda: runner.ends == ["split"] * 4)
     assert sorted(set(runner.frames)) == sorted(f"{v}/1/{5 * n}" for v in (*names, "short") for n in range(9))
+
+
+async def test_long_videos_that_come_together_are_split_one_after_the_other(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    length = 200
+    monkeypatch.setattr(places, "LONG", length)
+    monkeypatch.setattr(places, "PARK_AFTER", length // 8)
+    monkeypatch.setattr(backpressure, "LOOK_EVERY", 0.001)
+    runner.worker.settings = Settings(open_videos=1)
+    runner.pool.sampled = length
+    names = ["first", "second", "third", "fourth"]
+    runner.pool.expected = dict.fromkeys(names, length)
+    for name in names:
+        await runner.accept(name)
+
+    def have_ended() -> bool:
+        runner.elsewhere = 992 - len(runner.frames)  # there is always room for 8: inference has no end
+        return runner.ends == ["split"] * len(names)
+
+    have_ended()
+    await until(have_ended)
+
+    ends = sorted(runner.frames.index(f"{name}/1/{5 * (length - 1)}") for name in names)
+    assert [end < (number + 1.5) * length for number, end in enumerate(ends)] == [True] * len(names), ends
+    assert len(runner.frames) < 1.1 * length * len(names), "and are hardly ever begun again"
 
 
 async def test_a_long_video_makes_room_for_one_that_has_had_far_less(

@@ -204,6 +204,29 @@ async def test_a_video_that_nobody_has_opened_goes_before_an_older_one_that_is_k
     assert following.expected_frames == 36_000
 
 
+async def test_who_has_the_fewest_frames_left_is_claimed_first_and_of_equals_the_oldest(
+    records: RunnerRecords,
+) -> None:
+    lengths = {"hour": (0, 9000), "half done": (4600, 9000), "later hour": (0, 9000), "minutes": (0, 1500)}
+    for name, (done, expected) in lengths.items():
+        await records.accept(asked(name))
+        assert await records.release_split(await claimed(records, name), done, tries=0, expected=expected)
+    await records.accept(asked("new"))
+
+    in_order = ["new", "minutes", "half done", "hour", "later hour"]
+    assert [each.video_id for each in await records.claim_splits(9)] == in_order
+
+
+async def test_frames_that_are_decoded_again_are_few(records: RunnerRecords) -> None:
+    await records.accept(asked("hour"))
+    assert await records.end_split(await claimed(records, "hour"), facts(9000))
+    assert await records.reopen_split("hour", 1, [5, 10])
+    again = await claimed(records, "hour")
+    assert again.split_left == 2
+    assert await records.release_split(again, 0, tries=0)
+    assert (await known(records, "hour")).split_left == 2
+
+
 async def test_a_split_that_has_ended_is_not_claimed_again(records: RunnerRecords) -> None:
     await records.accept(asked("a"))
     assert await records.end_split(await claimed(records), facts(3))

@@ -75,12 +75,12 @@ def test_a_clip_behind_ten_videos_of_two_hours_is_ready_soon_all_the_same(
     long_videos = request.getfixturevalue("long_videos")
     at_once = seconds_to_ready(pipeline, clip)
     pipeline.wait_until(
-        lambda: sum((pipeline.record(each) or {}).get("split_frames", 0) > 0 for each in long_videos) >= 8,
-        seconds=60,
+        lambda: all((pipeline.record(each) or {}).get("expected_frames") for each in long_videos), seconds=60
     )
     behind = statistics.median(seconds_to_ready(pipeline, clip) for _ in range(5))
 
     # On two idle cores 3 and 2.1 times; other tests have run before, and other work may run beside.
+    print(f"alone {alone:.2f} s, at once {at_once:.2f}, behind {behind:.2f}")
     assert at_once <= 6 * alone
     assert behind <= 4 * alone
 
