@@ -79,10 +79,9 @@ def test_a_clip_behind_ten_videos_of_two_hours_is_ready_soon_all_the_same(
     )
     behind = statistics.median(seconds_to_ready(pipeline, clip) for _ in range(5))
 
-    # On two idle cores 3 and 2.1 times; other tests have run before, and other work may run beside.
-    print(f"alone {alone:.2f} s, at once {at_once:.2f}, behind {behind:.2f}")
-    assert at_once <= 6 * alone
-    assert behind <= 4 * alone
+    # Beside other work 1.9 and 1.6 times; other tests have run before.
+    assert at_once <= 4 * alone
+    assert behind <= 3 * alone
 
 
 def test_three_runners_together_let_no_more_pictures_wait_than_the_bound_and_a_batch_for_each_open_video(
