@@ -57,13 +57,17 @@ class RunnerRecords:
         await self._mongo.ping()
 
     async def prepare(self) -> None:
-        """Create the indexes for checks and claims: they hold only videos in work."""
+        """Create the indexes for checks and claims: they hold only videos in work.
+
+        The one in the order of claims lets MongoDB stop after the few that are asked for, however many wait.
+        """
         await self._documents.ensure_index(
             [("status", 1), ("split_ended", 1), ("split_lease_until", 1)], partial={"status": "processing"}
         )
         await self._documents.ensure_index(
             [("status", 1), ("split_lease_until", 1)], partial={"split_ended": False}
         )
+        await self._documents.ensure_index(SHORTEST_FIRST, partial={"split_ended": False})
         await self._documents.ensure_index(
             [("status", 1), ("split_owner", 1), ("decoding_at", 1), ("created_at", 1)],
             partial={"split_ended": False},

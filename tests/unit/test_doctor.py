@@ -326,7 +326,7 @@ async def test_the_indexes_that_are_looked_for_are_those_of_the_documented_quest
         for index in some
     }
     assert ours == {(row.collection, row.index) for row in read_table() if row.index != BY_ID}
-    assert len(wanted["runner_db", "runner_predictions"]) == 3
+    assert len(wanted["runner_db", "runner_predictions"]) == 4
 
 
 def test_with_everything_away_the_command_says_so_and_what_to_do(
