@@ -8,6 +8,9 @@ from msgspec import Struct
 from app.domain.messages import Failure, Options, VideoFacts
 from app.domain.progress import Status
 
+FEW_MORE: Final = 8
+"""Frames that a video may have beyond what its file says; of a long one a hundredth."""
+
 SUSPECT: Final = 2
 """Tries at one place after which a split that its runner did not give back is worked on alone."""
 
@@ -70,12 +73,15 @@ class Record(Struct, frozen=True, rename={"video_id": "_id"}):
 def frames_left(done: int, expected: int | None) -> int:
     """Return how many sampled frames a video is believed to have left.
 
-    That is what its file says; where this says nothing, or less than there has been, as many again as there
-    have been. So of those that say nothing the one that has had the fewest is the next, and one of which
-    nothing is known comes before all others.
+    That is what its file says; where this says nothing, or far less than there has been, as many again as
+    there have been. So of those that say nothing the one that has had the fewest is the next, and one of which
+    nothing is known comes before all others. A few frames more than the file says are no lie: how many there
+    are is often rounded, and the last one must not wait behind hours of others.
 
     Args:
         done: sampled frames that it has had.
         expected: those that it has according to its file.
     """
-    return done if expected is None or expected <= done else expected - done
+    if expected is None or done > expected + max(FEW_MORE, expected // 100):
+        return done
+    return max(0, expected - done)

@@ -89,6 +89,11 @@ def test_a_file_that_lies_about_its_length_does_not_stay_first() -> None:
     assert liar.left > honest.left
 
 
+@pytest.mark.parametrize(("share", "expected"), [(50, 50), (58, 50), (36_000, 36_000), (36_360, 36_000)])
+def test_a_few_frames_more_than_the_file_says_do_not_wait_behind_others(share: int, expected: int) -> None:
+    assert split("last frames", share, expected=expected).left == 0
+
+
 def test_frames_that_are_decoded_again_are_few() -> None:
     record = Record("again", 1, "processing", NOW, NOW, split_frames=9000, only=[7, 8, 9])
     assert OpenSplit(record, ConfirmedPrefix(1), expected=9000).left == 2
