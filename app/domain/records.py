@@ -74,9 +74,9 @@ def frames_left(done: int, expected: int | None) -> int:
     """Return how many sampled frames a video is believed to have left.
 
     That is what its file says; where this says nothing, or far less than there has been, as many again as
-    there have been. So of those that say nothing the one that has had the fewest is the next, and one of which
-    nothing is known comes before all others. A few frames more than the file says are no lie: how many there
-    are is often rounded, and the last one must not wait behind hours of others.
+    there have been. So of those that say nothing the one that has had the fewest is the next, and one of
+    which nothing is known comes before all others. A few frames more than the file says are no lie: how many
+    there are is often rounded, and the last one must not wait behind hours of others.
 
     Args:
         done: sampled frames that it has had.
