@@ -43,6 +43,11 @@ LOOK_EVERY: Final = 1.0
 LOOK_WHILE_CROWDED: Final = 0.1
 """The same while a video waits that nobody has opened yet: the guest before it may leave at any moment."""
 
+LOOK_SHARE: Final = 0.1
+LONGEST_PAUSE: Final = 2.0
+"""Looks take no more than a tenth of the time, unless that were more than so many seconds between two of
+them: where thousands of videos wait, the Mongo server of the local stack is busy with each of them."""
+
 RENEW_EVERY: Final = 2.0
 """Seconds: a cancelled video's child is gone this long after the record says so, at the latest."""
 
@@ -94,6 +99,7 @@ class Splits:
         )
         self._wanted: asyncio.Queue[str | None] = asyncio.Queue()
         self._is_crowded = False
+        self._look_took = 0.0
         self._waits = Waits()
         self.open: dict[str, OpenSplit] = {}
 
@@ -131,8 +137,10 @@ class Splits:
 
     async def _next_wanted(self) -> str | None:
         # Not `wait_for`, which up to Python 3.11 loses a cancel that comes together with what it waits for.
+        every = LOOK_WHILE_CROWDED if self._is_crowded else LOOK_EVERY
+        pause = max(every, min(LONGEST_PAUSE, self._look_took / LOOK_SHARE))
         with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_WHILE_CROWDED if self._is_crowded else LOOK_EVERY):
+            async with asyncio.timeout(pause):
                 return await self._wanted.get()
         return None
 
@@ -168,10 +176,12 @@ class Splits:
     async def _free(self) -> int:
         """Return how many videos may be opened now; park one where one that waits should go before it."""
         places = self._worker.settings.videos_at_once
-        self._is_crowded = False
+        self._is_crowded, self._look_took = False, 0.0
         if (free := places - len(self.open)) > 0:
             return free
+        began = time.monotonic()
         waiting = await self._worker.clients.records.next_waiting()
+        self._look_took = time.monotonic() - began
         if waiting is None:
             return 0
         self._is_crowded = waiting.is_unknown

@@ -458,6 +458,31 @@ async def test_a_long_video_is_not_parked_for_one_that_has_had_nearly_as_much(ru
     assert [job.video_id for job in runner.pool.jobs] == ["first", "second", "third"]
 
 
+async def test_looks_that_take_long_are_few(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(splits_stage, "LOOK_WHILE_CROWDED", 0.005)
+    looks = 0
+    look = runner.records.next_waiting
+
+    async def slow() -> Record | None:
+        nonlocal looks
+        looks += 1
+        await asyncio.sleep(0.02)
+        return await look()
+
+    monkeypatch.setattr(runner.records, "next_waiting", slow)
+    runner.worker.settings = Settings(open_videos=1)
+    runner.pool.sampled, runner.pool.hold_at = 3, 1
+    runner.pool.may_decode.clear()
+    for name in ("first", "guest", "waits"):
+        await runner.accept(name)
+    await until(lambda: runner.pool.open == 2)
+    before = looks
+    await asyncio.sleep(0.5)
+    assert 1 <= looks - before <= 4, "some 20 in the time if they came as often as quick ones"
+    runner.pool.may_decode.set()
+    await until(lambda: runner.ends == ["split"] * 3)
+
+
 async def test_a_place_is_taken_as_soon_as_it_is_free(
     runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
