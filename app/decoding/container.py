@@ -103,6 +103,21 @@ def open_container(video: FileIO, limits: Limits) -> Iterator[AvContainer]:
         yield container
 
 
+def read_packets(container: AvContainer, stream: AvStream) -> Iterator[AvPacket]:
+    """Yield the packets of a stream, at last an empty one.
+
+    In some formats, such as FLV, a stream may begin anywhere. PyAV (18.1) looks for those that were not there
+    at first when all has been read and ours has had its empty packet, and stumbles then.
+
+    Raises:
+        av.FFmpegError: the file is damaged here; further packets may be read anew.
+    """
+    try:
+        yield from container.demux(stream)
+    except IndexError:
+        return
+
+
 def choose_stream(container: AvContainer, limits: Limits) -> AvStream:
     """Return the first video stream that is no cover picture, ready to decode in one thread.
 

@@ -22,6 +22,7 @@ from app.decoding.container import (
     choose_stream,
     create_clock,
     open_container,
+    read_packets,
 )
 from app.decoding.protocol import Limits
 from app.decoding.survey import IDR_SLICE, Doubt, Survey, length_prefix, units
@@ -100,7 +101,7 @@ def find_entry(video: FileIO, start: float, limits: Limits, on_packet: Callable[
         stream = choose_stream(container, limits)
         search = EntrySearch(start, create_clock(container, stream), stream.codec_context, limits)
         try:
-            for packet in container.demux(stream):
+            for packet in read_packets(container, stream):
                 on_packet()
                 if not search.goes_on(packet):
                     break

@@ -27,6 +27,7 @@ from app.decoding.container import (
     declared_end,
     is_marked_encrypted,
     open_container,
+    read_packets,
     refuse,
 )
 from app.decoding.ending import breaks_off
@@ -281,7 +282,7 @@ class VideoReader:
         failures = 0
         while failures < BROKEN_READS:
             try:
-                for packet in container.demux(stream):
+                for packet in read_packets(container, stream):
                     failures = 0
                     yield packet
             except MemoryError:

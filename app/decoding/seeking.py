@@ -23,6 +23,7 @@ from app.decoding.container import (
     choose_stream,
     create_clock,
     open_container,
+    read_packets,
 )
 from app.decoding.protocol import Limits
 from app.decoding.reader import VideoReader
@@ -138,7 +139,7 @@ def _decoded(container: AvContainer, stream: AvStream) -> Iterator[AvFrame]:
         _Doubt: a packet is damaged.
     """
     begun_at: int | None = None
-    for packet in container.demux(stream):
+    for packet in read_packets(container, stream):
         if packet.is_corrupt or packet.has_sidedata("encryption_info"):
             raise _Doubt
         if begun_at is None:

@@ -35,6 +35,9 @@ from tests.support.clips import (
 
 LIMITS = create_limits(Settings())
 
+LATE_STREAM = Path(__file__).parents[1] / "data/late_stream.flv"
+"""A damaged clip, in which a stream begins behind where FFmpeg has looked for streams."""
+
 TS_PACKET = 188
 VIDEO_PID = 256
 """Size of a transport stream's packets, and which of them FFmpeg gives to the first stream."""
@@ -275,6 +278,11 @@ def test_an_avi_may_break_off_anywhere(tmp_path: Path) -> None:
 def test_a_whole_file_is_not_called_truncated(tmp_path: Path) -> None:
     for name in ("clip.mp4", "clip.mkv", "clip.avi", "clip.ts", "clip.flv"):
         assert not read(write_clip(tmp_path / name, frames=50)).facts.truncated
+
+
+def test_a_stream_that_begins_late_is_let_pass() -> None:
+    reading = read(LATE_STREAM)
+    assert (reading.facts.sampled, reading.facts.truncated) == (2, True)
 
 
 def test_what_is_no_video_is_refused_with_its_reason(tmp_path: Path) -> None:
