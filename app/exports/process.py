@@ -59,6 +59,9 @@ async def open_export(order: Order, source: AsyncIterator[bytes]) -> AsyncIterat
             feeding.cancel()
             await _end(process)
             await asyncio.gather(feeding, return_exceptions=True)
+            # What was on its way to a child that is gone holds the pipe open until that is noticed.
+            with suppress(OSError):
+                await stdin.wait_closed()
 
 
 async def _start(order: Order, complaints: IO[bytes]) -> tuple[Process, asyncio.StreamWriter]:

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,12 @@ from app.exports.process import ExportFailed, open_export
 from app.exports.selection import Selection
 from tests.exports.conftest import exported, in_pieces
 from tests.support.made_results import frames_of, made_result, result_of
+
+
+def open_pipes() -> set[str]:
+    """The pipes that this process holds an end of, as Linux names them."""
+    links = (path.readlink().name for path in Path("/proc/self/fd").iterdir() if path.is_symlink())
+    return {name for name in links if name.startswith("pipe:")}
 
 
 async def test_a_result_that_breaks_off_is_never_written_as_if_it_were_whole() -> None:
@@ -47,12 +54,14 @@ async def test_one_that_takes_too_long_is_ended() -> None:
             [piece async for piece in written]
 
 
-async def test_a_reader_that_goes_away_leaves_no_child() -> None:
+async def test_a_reader_that_goes_away_leaves_no_child_and_no_pipe() -> None:
     source = made_result("a", 50_000, objects=5)
+    before = open_pipes()
     async with open_export(Order("jsonl"), source) as written:
         assert await anext(written)
     names = {task.get_name() for task in asyncio.all_tasks()}
     assert "feed export" not in names
+    assert open_pipes() <= before
 
 
 async def test_what_comes_after_the_last_second_that_is_asked_for_is_not_read() -> None:
