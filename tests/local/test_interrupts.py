@@ -8,6 +8,8 @@ import pytest
 
 from app.local.interrupts import NUMBERS, interruptible, run_interruptible
 
+pytestmark = pytest.mark.usefixtures("in_terminal")
+
 each_signal = pytest.mark.parametrize("number", NUMBERS, ids=lambda each: each.name)
 
 

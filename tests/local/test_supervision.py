@@ -240,6 +240,7 @@ def foreground(folder: Path, ports: Ports) -> Iterator[tuple[subprocess.Popen[st
             up.kill()
 
 
+@pytest.mark.usefixtures("in_terminal")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_up_stops_everything_when_it_is_told_to(number: signal.Signals, ports: Ports, tmp_path: Path) -> None:
     with foreground(tmp_path, ports) as (up, pid):

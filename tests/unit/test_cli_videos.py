@@ -241,6 +241,7 @@ def test_what_was_uploaded_is_told_when_kadr_goes_away(
     assert capsys.readouterr().out == "id-9  new  a.mp4\n"
 
 
+@pytest.mark.usefixtures("in_terminal")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_was_uploaded_is_told_when_the_wait_is_interrupted(
     stand_in: StandIn, tmp_path: Path, number: signal.Signals
