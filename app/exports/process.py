@@ -7,9 +7,7 @@ import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, suppress
-from io import FileIO
 from pathlib import Path
 from typing import IO, Final
 
@@ -53,27 +51,28 @@ async def open_export(order: Order, source: AsyncIterator[bytes]) -> AsyncIterat
         Unavailable: the source ended so.
     """
     with tempfile.TemporaryFile() as complaints:
-        process, sink = await _start(order, complaints)
-        # Once the child is gone nothing blocks a write any more: the thread ends before the pipe is closed.
-        with sink, ThreadPoolExecutor(1, thread_name_prefix="feed export") as writer:
-            feeding = asyncio.create_task(_feed(sink, writer, source), name="feed export")
-            try:
-                yield _written(process, feeding, complaints)
-            finally:
-                feeding.cancel()
-                await _end(process)
-                await asyncio.gather(feeding, return_exceptions=True)
+        process, stdin = await _start(order, complaints)
+        feeding = asyncio.create_task(_feed(stdin, source), name="feed export")
+        try:
+            yield _written(process, feeding, complaints)
+        finally:
+            feeding.cancel()
+            await _end(process)
+            await asyncio.gather(feeding, return_exceptions=True)
+            # What was on its way to a child that is gone holds the pipe open until that is noticed.
+            with suppress(OSError):
+                await stdin.wait_closed()
 
 
-async def _start(order: Order, complaints: IO[bytes]) -> tuple[Process, FileIO]:
+async def _start(order: Order, complaints: IO[bytes]) -> tuple[Process, asyncio.StreamWriter]:
     """Start a child; return it and the end of the pipe that it reads from.
 
-    The pipe is our own, and written to in a thread. What asyncio would make of it closes itself without a
-    word now and then, and the child takes that for the end of the result.
+    The pipe is our own: before Python 3.12 asyncio takes a pair of sockets, where a write may fail for
+    want of memory, and says nothing of it.
     """
     theirs, ours = os.pipe()
     with os.fdopen(theirs, "rb") as source, ExitStack() as unless_taken:
-        sink = unless_taken.enter_context(FileIO(ours, "wb"))
+        sink = unless_taken.enter_context(os.fdopen(ours, "wb", buffering=0))
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-s", "-W", "ignore", "-m", MODULE, write_order(order)),
             stdin=source,
@@ -84,38 +83,33 @@ async def _start(order: Order, complaints: IO[bytes]) -> tuple[Process, FileIO]:
             env=_environment(),
         )
         unless_taken.pop_all()
-    return process, sink
+    loop = asyncio.get_running_loop()
+    protocol = asyncio.StreamReaderProtocol(asyncio.StreamReader())
+    transport, _ = await loop.connect_write_pipe(lambda: protocol, sink)
+    return process, asyncio.StreamWriter(transport, protocol, None, loop)
 
 
-async def _feed(sink: FileIO, writer: Executor, source: AsyncIterator[bytes]) -> None:
+async def _feed(stdin: asyncio.StreamWriter, source: AsyncIterator[bytes]) -> None:
     """Hand a result on as the child takes it; one that has seen enough takes no more.
 
     Raises:
         ExportFailed: the pipe broke for another reason than that the child had closed it.
         Unavailable: the source ended so.
     """
-    loop = asyncio.get_running_loop()
     try:
         async for piece in source:
-            await loop.run_in_executor(writer, _write, sink, piece)
-    except asyncio.CancelledError:
-        raise  # a thread may still be writing
-    except BrokenPipeError:
-        sink.close()
-    except BaseException:
-        sink.close()
-        raise
-    else:
-        sink.close()
-
-
-def _write(sink: FileIO, piece: bytes) -> None:
-    rest = memoryview(piece)
+            if stdin.is_closing():
+                break
+            stdin.write(piece)
+            await stdin.drain()
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the second says only that it broke; why comes below
+    finally:
+        stdin.close()
     try:
-        while rest:
-            rest = rest[os.write(sink.fileno(), rest) :]
+        await stdin.wait_closed()
     except BrokenPipeError:
-        raise
+        return
     except OSError as error:
         raise ExportFailed(f"could not be given all of it: {error.strerror}") from error
 
