@@ -138,7 +138,7 @@ class Document:
             Malformed: the document is none, or breaks off.
         """
         splitter = Splitter()
-        piece = self._first
+        piece = self._first or _read(self._file)  # of a pipe, a read may end where the head does
         while piece:
             yield from decode_rows(splitter.feed(piece))
             piece = _read(self._file)

@@ -46,6 +46,32 @@ async def test_a_document_is_read_as_it_was_written(wanted: list[FrameResult]) -
     ]
 
 
+class Pipe(io.BytesIO):
+    """What comes in two pieces, as from a pipe: each is read as soon as it is there.
+
+    Args:
+        data: all of it.
+        cut: where the first ends.
+    """
+
+    def __init__(self, data: bytes, cut: int) -> None:
+        super().__init__(data)
+        self._cut = cut
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        """Return what is left of the piece, at most so many bytes."""
+        left = self._cut - self.tell()
+        return super().read1(left if left > 0 else size)
+
+
+async def test_a_document_may_come_in_two_pieces_wherever_the_first_ends() -> None:
+    wanted = frames_of(3)
+    data = await result_of(wanted)
+    for cut in range(1, len(data)):
+        rows = list(Document(Pipe(data, cut)).rows())
+        assert [row.frame for row in rows] == [each.frame for each in wanted], cut
+
+
 @pytest.mark.parametrize("cut", [1, 2, 30, 200])
 async def test_a_document_that_breaks_off_is_never_taken_for_a_whole_one(cut: int) -> None:
     data = await result_of(frames_of(50))
