@@ -44,10 +44,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def in_terminal() -> Iterator[None]:
-    """Signals as in a terminal, here and in what is started: also where `nohup` runs the tests."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    """Signals as in a terminal, here and in what is started: also where `nohup` or a `&` runs the tests."""
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGHUP, before)
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGHUP, hangup)
 
 
 @pytest.fixture(scope="session")
