@@ -20,7 +20,7 @@ from app.worker import Worker
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY: Final = 5.0
+LOOK_EVERY: Final = 10.0
 """Seconds between two looks: Prometheus asks every 15 s by default."""
 
 UNKNOWN: Final = float("nan")

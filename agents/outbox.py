@@ -86,9 +86,9 @@ class OutboxPublisher:
             self.is_at_work = False
 
     async def publish_new(self) -> None:
-        """Publish everything that is new."""
+        """Publish everything that is new; who brings more meanwhile knocks."""
         claims = self.worker.clients.claims
-        while claimed := await claims.take(limit=self._at_once):
+        while claimed := await claims.take(limit=(limit := self._at_once)):
             with self._in_hand(claimed):
                 sent = await self._publish_all(claimed)
                 for each in sent:
@@ -98,7 +98,7 @@ class OutboxPublisher:
                         logger.info("event sent", extra=fields)
                         note_sent(each)
                 self.suspects.clear([each.key for each in sent])
-            if len(sent) < len(claimed):
+            if len(sent) < limit:
                 return
 
     async def publish_again(self) -> None:

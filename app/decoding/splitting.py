@@ -21,11 +21,9 @@ from app.domain.messages import VideoFacts
 AHEAD: Final = 3
 """Decoded frames that may wait for their picture work: enough to level out, 160 MB at 8K."""
 
-ALONE: Final = 8
-"""Frames at the beginning of which each is handed over at once, so that a model that is idle has work."""
-
 TOGETHER: Final = 8
-"""Frames that are handed over together after that: what inference takes at once by default."""
+"""Frames that are handed over together: what inference takes at once by default. The first one is alone, so
+that a model that is idle has work; then half as many as there were before wait for each other each time."""
 
 HOLD_SECONDS: Final = 0.25
 """How long a frame waits for the others, so that few requests carry many frames. In clips, which no bound
@@ -127,9 +125,8 @@ class Splitter:
         if self._held == 1:
             self._held_since = now
         is_due = (
-            self._written <= ALONE
-            or self._ahead >= WINDOW
-            or self._held >= TOGETHER
+            self._ahead >= WINDOW
+            or self._held >= min(TOGETHER, 1 + (self._written - self._held) // 2)
             or now - self._held_since >= HOLD_SECONDS
         )
         if is_due:

@@ -5,10 +5,11 @@ The streams themselves go through Faust; this is what Faust has no words for.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaPartition
@@ -17,13 +18,14 @@ from aiokafka.admin.config_resource import ConfigResourceType
 from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.errors import KafkaError, NoError, TopicAlreadyExistsError, UnknownMemberIdError, for_code
 from aiokafka.protocol.group import LeaveGroupRequest
-from aiokafka.structs import OffsetAndMetadata
 
 from app.clients.kafka.topic_facts import ClusterFacts, TopicFacts, find_cluster, find_configs, find_topics
 from app.clients.kafka.topic_ids import find_topic_ids
 from app.clients.kafka.versions import OLDEST_KAFKA, Versions, find_versions
 from app.clients.presence import Presence
 from app.errors import Misconfigured
+
+Found = TypeVar("Found")
 
 REQUEST_TIMEOUT_MS: Final = 5000
 """Every call here is small; one that takes longer means that the broker is away."""
@@ -170,27 +172,31 @@ class Broker:
         One that is stamped with another topic of the same name counts for nothing.
         """
         with _translated(self._presence):
-            offsets = await self._offsets(group)
+            offsets = await self._ask_coordinator(
+                group, partial(self._admin.list_consumer_group_offsets, group)
+            )
         return {
             Partition(tp.topic, tp.partition): meta.offset
             for tp, meta in offsets.items()
             if meta.offset >= 0 and meta.metadata in ("", self._first_ids.get(tp.topic, meta.metadata))
         }
 
-    async def _offsets(self, group: str) -> Mapping[KafkaPartition, OffsetAndMetadata]:
+    async def _ask_coordinator(self, group: str, ask: Callable[[int], Awaitable[Found]]) -> Found:
         """Ask the coordinator of a group, which is looked up anew when it fails or knows nothing.
 
         A node that no longer coordinates a group answers with an error, which aiokafka takes for "nothing".
+
+        Args:
+            group: whose coordinator it is.
+            ask: asks the node of this number; what it returns is false where that is nothing.
         """
         known = self._coordinators.pop(group, None)
-        offsets: Mapping[KafkaPartition, OffsetAndMetadata] = {}
-        if known is not None:
-            offsets = await self._admin.list_consumer_group_offsets(group, known)
-        if known is None or not offsets:
+        found = None if known is None else await ask(known)
+        if known is None or not found:
             known = await self._admin.find_coordinator(group)
-            offsets = await self._admin.list_consumer_group_offsets(group, known)
+            found = await ask(known)
         self._coordinators[group] = known
-        return offsets
+        return found
 
     async def log_starts(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """Return the first offset that each partition still holds."""
@@ -213,9 +219,13 @@ class Broker:
 
     async def members(self, group: str) -> int:
         """Return how many live members a consumer group has."""
+
+        async def count(coordinator: int) -> int:
+            responses = await self._admin.describe_consumer_groups([group], coordinator)
+            return sum(len(described[5]) for response in responses for described in response.groups)
+
         with _translated(self._presence):
-            responses = await self._admin.describe_consumer_groups([group])
-        return sum(len(described[5]) for response in responses for described in response.groups)
+            return await self._ask_coordinator(group, count)
 
     async def remove_member(self, group: str, member: str) -> None:
         """Let a consumer group go on without a member that is dead, instead of waiting for its session.
