@@ -51,9 +51,10 @@ lint: setup ## style, types and the rules of who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Files in the order of their folders: each shares its servers, and the short ones of `unit` fill up the end.
+# Files in the order of their folders: each shares its servers, and the short ones of `unit` fill up the end. A
+# process of pytest that dies ends the run: with another in its place pytest-xdist 3.8 may wait for ever (#1323).
 test: setup ## run the tests on servers of their own, beside a running stack: make test [WORKERS= ARGS="-k name"]
-	$(BIN)/python -m pytest $(or $(ARGS),-n $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder)
+	$(BIN)/python -m pytest $(or $(ARGS),-n $(or $(WORKERS),2) --dist loadfile --no-loadscope-reorder --max-worker-restart 0)
 
 audit: .audit/ready ## ask a public database whether a hole is known in what is locked
 	@said=$$(.audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
