@@ -263,8 +263,9 @@ async def _assemble(services: Services, upload: DirectUpload, sent: list[SentPar
         await services.storage.assemble(upload.key, [part.tag for part in arrived])
     except Missing:
         return
-    except Unavailable:
-        # The parts may have been put together, and only the answer lost.
+    except (Unavailable, NotUploaded):
+        # The parts may have been put together, and only the answer lost; or by another call just now: some
+        # servers say for a moment that the upload has no parts, and then that there is none.
         if await services.storage.stat(upload.bucket, upload.object) is None:
             raise
 
