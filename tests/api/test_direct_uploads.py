@@ -6,19 +6,21 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx
 import pytest
 
+from api.dependencies import Services
 from api.intake import direct
 from api.lifecycle.sweeps import Sweeps
 from app.clients.main_db.api_keys import api_keys
-from app.clients.main_db.direct_uploads import DATABASE, DirectUploads
+from app.clients.main_db.direct_uploads import DATABASE, DirectUploads, direct_uploads
 from app.clients.main_db.video_outbox import VideoOutbox, video_outbox
 from app.clients.main_db.webhook_deliveries import webhook_deliveries
 from app.clients.mongo import Mongo
-from app.clients.s3.storage import Storage
+from app.clients.s3.storage import Storage, UploadedPart, UploadKey
 from app.domain.api_keys import Quotas, Scope
 from app.domain.objects import (
     OURS,
@@ -154,6 +156,25 @@ async def test_completing_again_and_at_the_same_time_is_completing_once(
         more = {"json": {"first": 1}} if method == "POST" else {}
         gone = await client.request(method, f"/api/uploads/{begun['upload_id']}{path}", **more)  # type: ignore[arg-type]
         assert gone.status_code == 404, "it is a video now"
+
+
+async def test_parts_that_another_call_puts_together_just_now_are_not_missing(
+    client: httpx.AsyncClient, s3: httpx.AsyncClient, storage: Storage, mongo: Mongo
+) -> None:
+    begun = await begin(client, SIZE)
+    await send_parts(s3, begun, os.urandom(SIZE))
+    upload = await direct_uploads(mongo).get(begun["upload_id"])
+    assert upload is not None
+
+    async def parts(key: UploadKey) -> list[UploadedPart]:
+        arrived = await storage.parts(key)
+        await storage.assemble(key, [part.tag for part in arrived])
+        return []
+
+    other = SimpleNamespace(parts=parts, stat=storage.stat)
+    services = cast("Services", SimpleNamespace(storage=other))
+    await direct._assemble(services, upload, None)
+    assert await storage.stat("videos", begun["object"])
 
 
 async def test_a_url_takes_the_announced_bytes_once_and_nothing_else(
