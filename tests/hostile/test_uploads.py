@@ -7,6 +7,8 @@ to be quick.
 
 import contextlib
 import http.client
+import json
+import random
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -342,6 +344,29 @@ def test_garbage_behind_a_request_does_no_harm(api: ApiProcess, garbage: bytes) 
     under(api, attack, plus=1)
 
 
+@pytest.mark.parametrize("head_of", [request, submission])
+@pytest.mark.parametrize("first", [0, 1, 30_000, 300_000, 700_000])
+def test_a_body_arrives_as_it_was_sent_and_what_is_behind_it_is_a_request(
+    api: ApiProcess, first: int, head_of: Callable[[int], bytes]
+) -> None:
+    """Of a body whose length was announced nothing is looked into, however much of it comes at once."""
+    video = random.Random(first).randbytes(900_001)  # noqa: S311  # any bytes
+    data = head_of(len(video)) + video + (TAIL if head_of is request else b"")
+    behind = b"GET /api/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with connected(api) as connection:
+        connection.sendall(data[:first])
+        time.sleep(0.1)
+        connection.sendall(data[first:] + behind)
+        answers = b"".join(iter(lambda: connection.recv(65536), b""))
+    _, accepted, health = answers.split(b"HTTP/1.1 ")
+    assert accepted[:3] in {b"200", b"202"}
+    assert health[:3] == b"200"
+    told = json.loads(accepted.partition(b"\r\n\r\n")[2])
+    video_id = told["id" if head_of is submission else "event_id"]
+    kept_video = httpx.get(f"{api.url}/api/v1/videos/{video_id}/media", trust_env=False)
+    assert kept_video.content == video
+
+
 @pytest.mark.parametrize(
     "broken",
     [
@@ -380,7 +405,7 @@ def test_chunks_of_one_byte_cost_others_little(api: ApiProcess, clients: int) ->
     under(api, attack)
 
 
-@pytest.mark.parametrize("piece", [b"\r", b"\r\n", b"\r\n--", b"\r\n--b", b"\n"])
+@pytest.mark.parametrize("piece", [b"\r", b"\r\n", b"\r\n--", b"\r\n--b", b"\r\n--bbx", b"\n"])
 def test_a_file_that_is_nearly_all_boundary_costs_others_little(api: ApiProcess, piece: bytes) -> None:
     body = HEAD + piece * ((4 << 20) // len(piece)) + b"x" + TAIL
 

@@ -1,6 +1,7 @@
 """Objects of an S3 server, read and written without ever holding a whole one in memory."""
 
 import asyncio
+import io
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -372,17 +373,15 @@ def object_headers(content_type: str, metadata: Mapping[str, str] | None) -> dic
 
 async def _in_parts(chunks: AsyncIterator[bytes], limit: int | None) -> AsyncIterator[bytes]:
     """Yield pieces of at least PART bytes, the last one of less."""
-    waiting = bytearray()
-    size = 0
+    waiting, size = io.BytesIO(), 0
     async for chunk in chunks:
         size += len(chunk)
         if limit is not None and size > limit:
             raise TooLarge(limit)
-        waiting += chunk
-        if len(waiting) >= PART:
-            part = bytes(waiting)
-            waiting.clear()
+        waiting.write(chunk)
+        if waiting.tell() >= PART:
+            part, waiting = waiting.getvalue(), io.BytesIO()
             yield part
             del part  # or it would stay in memory beside the next one
-    if waiting:
-        yield bytes(waiting)
+    if waiting.tell():
+        yield waiting.getvalue()
