@@ -40,7 +40,7 @@ log.retention.check.interval.ms=10000
 offsets.retention.minutes=525600
 
 # After kill -9 the controller lets the same node register again only when its old session is over.
-broker.heartbeat.interval.ms=500
+broker.heartbeat.interval.ms=1000
 broker.session.timeout.ms=4000
 # Nobody follows this controller: no record each half second, to show that it lives.
 metadata.max.idle.interval.ms=0
@@ -62,8 +62,8 @@ share.coordinator.state.topic.min.isr=1
 log.segment.bytes=67108864
 log.cleaner.dedupe.buffer.size=8388608
 log.cleaner.threads=1
-num.network.threads=2
-num.io.threads=4
+num.network.threads=1
+num.io.threads=2
 group.coordinator.threads=1
 share.coordinator.threads=1
 background.threads=2
@@ -79,6 +79,8 @@ _JVM = (
     "-Xms128m",
     "-Xmx128m",
     "-XX:+AlwaysPreTouch",
+    # Of the heap and of compiled code, where the system lets who asks have them (`madvise`).
+    "-XX:+UseTransparentHugePages",
     "-Xss512k",
     "-XX:+ExitOnOutOfMemoryError",
     "-XX:-UsePerfData",
