@@ -79,7 +79,8 @@ OpenServices = Callable[[], AbstractAsyncContextManager[Services]]
 
 EVERY_SECOND: Final = timedelta(seconds=1)
 EVERY_FEW_SECONDS: Final = timedelta(seconds=5)
-"""Deletions are to be complete within a minute; one listing in five seconds costs nothing."""
+"""Deletions are to be complete within a minute; one listing in five seconds costs nothing. And nobody
+waits for the word that a cancelled video is at rest."""
 
 EVERY_MINUTE: Final = timedelta(minutes=1)
 """Indexes and buckets are made sure of that often, because a server may come back without them."""
@@ -126,7 +127,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             (EVERY_SECOND, readiness.keep_fresh),
             (EVERY_SECOND, room.refresh),
             (EVERY_SECOND, outcomes.look_at_some),
-            (EVERY_SECOND, Cancellations(outcomes, outbox).look_at_some),
+            (EVERY_FEW_SECONDS, Cancellations(outcomes, outbox).look_at_some),
             (EVERY_FEW_SECONDS, sweeps.forget_deleted),
             (EVERY_MINUTE, expire),
             (EVERY_HOUR, sweeps.remove_orphans),

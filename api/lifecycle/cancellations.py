@@ -20,8 +20,8 @@ from app.errors import Conflict, RetryLater
 
 logger = logging.getLogger(__name__)
 
-PER_ROUND: Final = 20
-"""Videos per round. A round is a second, and each costs two questions to S3 at most."""
+PER_ROUND: Final = 100
+"""Videos per round. A round is five seconds, and each costs two questions to S3 at most."""
 
 TRIES: Final = 3
 """Others may change the video between our look and our update; each time it gets further."""

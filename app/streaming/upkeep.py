@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 TRIM_EVERY: Final = 10.0
 """Seconds; as often as the broker looks for segments to remove."""
 
+LONGEST_PAUSE: Final = 10.0
+"""Seconds between two looks for messages that are held, at most: a tenth of what they may be, or one."""
+
 LOOK_AGAIN: Final = 3.0
 """Seconds until topics that seem to be gone are looked for a second time."""
 
@@ -100,8 +103,9 @@ class Upkeep:
 
     async def watch_for_ever(self) -> None:
         """Stop when a message has been in hand for too long without an excuse."""
+        pause = min(LONGEST_PAUSE, max(1.0, self._limit / 10))
         while not self._worker.should_stop:
-            await self._worker.sleep(1.0)
+            await self._worker.sleep(pause)
             for name, delivery in self._worker.deliveries.items():
                 await self._stop_if_held(name, delivery)
 
