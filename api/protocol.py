@@ -131,7 +131,7 @@ class BoundedProtocol(H11Protocol):
         self._flow: _Flow
         self._unread = bytearray()
         self._taking: asyncio.Handle | None = None
-        self._certain = 0
+        self._body_left = 0
         """Bytes that are still to come of a body whose length was announced; at the end a few less."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn
@@ -153,8 +153,8 @@ class BoundedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what has come, a slice at a time."""
-        if len(data) <= self._certain and not self._unread:
-            self._certain -= len(data)
+        if len(data) <= self._body_left and not self._unread:
+            self._body_left -= len(data)
             super().data_received(data)
             self._watch()
             return
@@ -175,7 +175,7 @@ class BoundedProtocol(H11Protocol):
         if self._is_head:
             self._take_head(piece)
         else:
-            self._certain = max(0, self._certain - len(piece))
+            self._body_left = max(0, self._body_left - len(piece))
             super().data_received(piece)
         if size == FINE_SLICE:
             self._turns.note(size, time.thread_time() - begun)
@@ -198,7 +198,7 @@ class BoundedProtocol(H11Protocol):
         # What has come is taken for body, so that the rest may begin early and never ends late.
         is_body = self.conn.their_state is h11.SEND_BODY
         announced = _announced_length(self.headers) if is_body else 0
-        self._certain = max(0, announced - len(head))
+        self._body_left = max(0, announced - len(head))
 
     @property
     def _is_head(self) -> bool:
@@ -207,8 +207,8 @@ class BoundedProtocol(H11Protocol):
     def _size(self) -> int:
         if self._is_head:
             return HEAD_SLICE
-        if self._certain >= SLICE:
-            return self._certain
+        if self._body_left >= SLICE:
+            return self._body_left
         return FINE_SLICE if _has_many_lines(self._unread) else SLICE
 
     def _take_later(self) -> None:

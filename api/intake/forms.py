@@ -23,7 +23,7 @@ logging.getLogger("python_multipart").setLevel(logging.ERROR)
 FORM: Final = "multipart/form-data"
 
 SLICE: Final = 64 << 10
-"""Bytes that are parsed before others have their turn: where they are nearly all boundary, 20 ms."""
+"""Bytes that are parsed before others have their turn: where they are nearly all boundary, 10 ms."""
 
 FRAMING: Final = 64 << 10
 """Bytes that a form may have beside the file: boundaries, headers and fields."""
