@@ -31,7 +31,7 @@ export class Uploads {
 
   showRight() {
     one("#drop").hidden = one("#options").hidden = !may("submit");
-    this.tell(may("submit") ? null : element("p", { class: "note" }, say("key.cannot")));
+    one("#upload-cannot").hidden = may("submit"); // the note is kept: files may have been dropped before this is known
   }
 
   listenToPickers() {

@@ -1,5 +1,6 @@
 """Uploads: chosen, dropped, in folders, cancelled, tried again."""
 
+import asyncio
 import contextlib
 from pathlib import Path
 from typing import Any
@@ -77,11 +78,29 @@ async def test_a_folder_is_gone_through_and_what_is_no_video_is_left_out_with_a_
     async with open_lone_page() as opened:
         page = opened.page
         await page.evaluate(DROPPED)
+        await expect(page.locator("#list")).to_have_attribute("aria-busy", "false")  # the list is read
         await expect(page.locator(".row")).to_have_count(2)
         assert sorted(await page.locator(".row-name").all_text_contents()) == ["a.mp4", "b.mkv"]
         await expect(page.get_by_role("status").filter(has_text="left out")).to_contain_text("notes.txt")
         await page.get_by_role("button", name="Upload anyway").click()
         await expect(page.locator(".row")).to_have_count(3)
+
+
+async def test_what_is_said_of_dropped_files_stays_when_it_is_only_then_known_who_asks(
+    open_lone_page: OpenPage,
+) -> None:
+    held: asyncio.Queue[Route] = asyncio.Queue()
+    async with open_lone_page() as opened:
+        page = opened.page
+        await page.route("**/api/v1/session", held.put)
+        await page.reload()
+        answer = await held.get()
+        note = page.locator("#upload-note")
+        await page.evaluate(DROPPED)
+        await expect(note).to_contain_text("notes.txt")
+        await answer.continue_()
+        await expect(page.locator("#list")).to_have_attribute("aria-busy", "false")  # it is read afterwards
+        await expect(note).to_contain_text("notes.txt")
 
 
 async def test_a_folder_is_chosen_with_all_that_is_in_it(open_lone_page: OpenPage, tmp_path: Path) -> None:
