@@ -17,6 +17,7 @@ from app.domain.messages import (
 )
 from app.errors import Malformed, Rejected
 from app.failpoints import failpoint
+from app.linger import Linger
 from app.publishing import Publisher
 from app.telemetry.metrics import FRAMES_DETECTED, FRAMES_FAILED, OBJECTS_FOUND, known_code
 from app.telemetry.stages import count_stage
@@ -24,12 +25,17 @@ from app.telemetry.windows import Windows
 from app.topics import INFERENCE_RESULTS, INFERENCE_TASKS, STRIDE_HEADER
 from app.worker import Worker
 
-IN_FLIGHT: Final = 3
-"""Batches handled at once: one is in the graph, one is being decoded, one is on its way to the broker."""
+IN_FLIGHT: Final = 4
+"""Batches handled at once: one is in the graph, one is being decoded, one is on its way to the broker, and a
+small one waits to go with them."""
 
 COMMIT_INTERVAL: Final = 0.1
 """Seconds between two commits. Back-pressure counts what is committed: twice as long let a worker have 320
 frames a second at most, whatever its model could do."""
+
+
+Look = tuple[FrameSampled, FrameResult]
+"""What was asked for, and what was found."""
 
 
 class Detector(Protocol):
@@ -56,14 +62,19 @@ def attach(worker: Worker[InferenceClients]) -> None:
     publisher = Publisher({INFERENCE_RESULTS.name: worker.stream_topic(INFERENCE_RESULTS)})
     windows = Windows("detect", event="frames looked at")
 
+    async def send(looks: Sequence[Look]) -> None:
+        await publish(publisher, worker.clients.detector.facts, looks)
+
+    linger = Linger(send, up_to=worker.settings.batch_size)
+
     async def detect_objects(batch: Sequence[Delivered[FrameSampled]]) -> None:
         """Find the objects in each frame."""
-        detector = worker.clients.detector
         tasks = [each.message for each in batch]
         began = time.time()
-        results = await detector.detect(tasks)
+        with linger.making():
+            results = await worker.clients.detector.detect(tasks)
         note_batch(windows, tasks, results, began=began, ended=time.time())
-        await publish(publisher, detector.facts, tasks, results)
+        await linger.put(list(zip(tasks, results, strict=True)))
         failpoint("inference.published", tasks[0].video_id)
 
     async def count_as_error(event: Any, reason: Rejected) -> None:  # noqa: ANN401 - Faust has no types
@@ -96,12 +107,10 @@ def note_batch(
         windows.add(video_id, began, ended, frames=frames)
 
 
-async def publish(
-    publisher: Publisher, model: ModelFacts, tasks: Sequence[FrameSampled], results: Sequence[FrameResult]
-) -> None:
-    """Publish results, one message for each video of the batch: a third of the cost of one per frame."""
+async def publish(publisher: Publisher, model: ModelFacts, looks: Sequence[Look]) -> None:
+    """Publish results, one message for each video among them: a third of the cost of one per frame."""
     by_video: dict[tuple[str, int, int], list[FrameResult]] = defaultdict(list)
-    for task, result in zip(tasks, results, strict=True):
+    for task, result in looks:
         by_video[task.video_id, task.attempt, task.options.vid_stride].append(result)
     await publisher.publish_all(
         INFERENCE_RESULTS,

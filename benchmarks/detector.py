@@ -30,7 +30,7 @@ from benchmarks.parity import task_of
 PICTURES: Final = 64
 """Different pictures, so that nobody looks at one that is still in a cache."""
 
-AT_ONCE: Final = 3
+AT_ONCE: Final = 4
 """Batches under way at the same time, as in the inference role (`agents.inference.IN_FLIGHT`)."""
 
 REPEATS: Final = 3
