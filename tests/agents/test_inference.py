@@ -41,6 +41,13 @@ class HeldDetector:
             await asyncio.sleep(0)
 
 
+class ForgetfulDetector(HeldDetector):
+    """Says nothing of the last frame."""
+
+    async def detect(self, tasks: Sequence[FrameSampled]) -> list[FrameResult]:
+        return (await super().detect(tasks))[:-1]
+
+
 @dataclass
 class StandInWorker:
     """What the stage uses of a worker; its broker has everything at once."""
@@ -122,6 +129,18 @@ async def test_no_more_frames_than_a_batch_are_told_in_one_message(worker: Stand
         1,
         worker.settings.batch_size,
     ]
+
+
+async def test_a_result_for_each_task_is_insisted_on(worker: StandInWorker) -> None:
+    worker.detector = ForgetfulDetector()
+    attach(worker)  # type: ignore[arg-type]  # what it uses of one
+    looking = asyncio.ensure_future(
+        worker.route.handle(delivered(INFERENCE_TASKS, frame_sampled("a", 0), frame_sampled("a", 5)))
+    )
+    await worker.clients.detector.look(frames=2)
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        await asyncio.wait_for(looking, 1)
+    assert worker.sent == []
 
 
 async def test_a_task_that_cannot_be_read_counts_as_an_error_of_its_frame(publisher: KeptPublisher) -> None:
