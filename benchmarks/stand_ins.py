@@ -9,7 +9,7 @@ from typing import Final
 from app.client import Kadr
 from app.local.folder import DataFolder
 from app.local.ports import Ports, free_ports
-from app.local.processes import ROLES, create_api, create_worker
+from app.local.processes import create_processes, create_worker
 from app.local.program import Program
 from app.local.stack import LocalStack
 from benchmarks.service import BenchmarkFailed, Service, own_environment, pids_of
@@ -46,13 +46,11 @@ def open_stand_ins(
 
 
 def _processes(folder: DataFolder, ports: Ports, more: Sequence[Ports]) -> tuple[Program, ...]:
-    others = (role for role in ROLES if role != "inference")
-    stand_ins = (
+    others = (
         create_worker(folder, "inference", port=each.inference, name=f"inference-{number}", module=MODULE)
-        for number, each in enumerate((ports, *more), start=1)
+        for number, each in enumerate(more, start=2)
     )
-    roles = (create_worker(folder, role, port=getattr(ports, role)) for role in others)
-    return (create_api(ports.api), *roles, *stand_ins)
+    return (*create_processes(folder, ports, modules={"inference": MODULE}), *others)
 
 
 def seconds_until_ready(service: Service, videos: Sequence[Path], *, within: float) -> float:

@@ -2,8 +2,10 @@
 
 import http.client
 import sysconfig
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from app.errors import Unavailable
 from app.local.folder import DataFolder
@@ -13,16 +15,26 @@ from app.local.program import Program
 ROLES = ("outbox", "runner", "inference", "results")
 """Each is a module of `app.roles`, a Faust app of its own."""
 
+_THEIR_OWN: Mapping[str, str] = MappingProxyType({})
+
 _STOP_WAIT = timedelta(seconds=20)
 """A worker finishes what it has in hand, hands its partitions over and closes its tables."""
 
 
-def create_processes(folder: DataFolder, ports: Ports) -> tuple[Program, ...]:
-    """The API and one worker of each role."""
-    return (
-        create_api(ports.api),
-        *(create_worker(folder, role, port=getattr(ports, role)) for role in ROLES),
+def create_processes(
+    folder: DataFolder, ports: Ports, *, modules: Mapping[str, str] = _THEIR_OWN
+) -> tuple[Program, ...]:
+    """The API and one worker of each role.
+
+    Args:
+        folder: where the stack keeps everything.
+        ports: of them all.
+        modules: where the Faust app of a role is that does not come from its own.
+    """
+    workers = (
+        create_worker(folder, role, port=getattr(ports, role), module=modules.get(role, "")) for role in ROLES
     )
+    return (create_api(ports.api), *workers)
 
 
 def create_api(port: int) -> Program:
