@@ -150,9 +150,10 @@ class OutboxPublisher:
             await self._give_up(claimed, claimed.refusal or failure("worker_crashed"))
             return None
         claims, pause = self.worker.clients.claims, FIRST_PAUSE
-        for _ in range(self.worker.settings.outbox_retries):
+        for number in range(self.worker.settings.outbox_retries):
             try:
-                claimed = await claims.renew(claimed)
+                if number:  # before the first try it was claimed just now
+                    claimed = await claims.renew(claimed)
                 failpoint("outbox.claimed", claimed.asked.video_id)
                 await self.publisher.publish(OUTBOX_EVENTS, claimed.asked, key=claimed.asked.video_id)
             except Conflict:

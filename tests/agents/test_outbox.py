@@ -160,6 +160,22 @@ async def test_a_document_stays_new_when_the_broker_does_not_take_it_and_is_sent
     assert (stage.sent(), stage.status("a")) == (["a"], "sent")
 
 
+async def test_before_a_further_try_the_lease_is_renewed_and_who_has_lost_it_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(tmp_path, failures=1)
+    await stage.accept("a")
+    claims = stage.outbox.claims
+
+    async def another_takes_it(*_: object) -> None:
+        stage.clock.pass_by(timedelta(seconds=61))
+        assert [each.key for each in await claims.take()] == ["a"]
+
+    monkeypatch.setattr(claims, "note_error", another_takes_it)
+    await stage.stage.publish_new()
+    assert (stage.sent(), stage.status("a"), stage.publisher.tries) == ([], "new", 1)
+
+
 async def test_nothing_is_marked_while_mongo_is_away(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     await stage.accept("a")
@@ -307,10 +323,9 @@ async def test_what_was_claimed_when_mongo_went_away_is_published_when_it_is_bac
     async def away(*_: object) -> None:
         raise Unavailable("Mongo", "the test took it away")
 
-    stage = Stage(tmp_path)
+    stage = Stage(tmp_path, failures=1)
     await stage.accept("a")
     with monkeypatch.context() as outage:
-        outage.setattr(stage.outbox.claims, "renew", away)
         outage.setattr(stage.outbox.claims, "note_error", away)
         with pytest.raises(Unavailable):
             await stage.stage.publish_new()
