@@ -29,14 +29,17 @@ pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 LONG = 3000
 """Frames of a clip that is decoded for longer than it takes to cancel it."""
 
+MEDIUM = 1000
+"""Frames of a clip that does not leave its place for another one before a good part of it was looked at."""
+
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder: Path = tmp_path_factory.mktemp("clips")
-    for name, frames in (("short", 60), ("part", LONG // 10)):
+    for name, frames in (("short", 60), ("part", LONG // 10), ("medium", MEDIUM)):
         write_clip(folder / f"{name}.mp4", seed=7, frames=frames, size=(320, 240))
     repeat_clip(folder / "part.mp4", folder / "long.mp4", 10)
-    return {name: folder / f"{name}.mp4" for name in ("short", "long")}
+    return {name: folder / f"{name}.mp4" for name in ("short", "medium", "long")}
 
 
 @pytest.fixture
@@ -126,12 +129,18 @@ def test_a_video_is_cancelled_before_it_was_published(scene: Scene) -> None:
 
 
 def test_a_video_is_cancelled_that_waits_behind_others(scene: Scene) -> None:
-    others = [scene.submit("long") for _ in range(scene.pipeline.settings.videos_at_once + 1)]
-    video_id = scene.submit("long")
-    scene.wait_for_stage(video_id, "queued")
-    assert scene.ask(video_id, "cancel").status_code == httpx.codes.ACCEPTED
-    for other in others:
-        assert scene.ask(other, "cancel").status_code == httpx.codes.ACCEPTED
+    stack, settings = scene.pipeline.stack, scene.pipeline.settings
+    stack.freeze_program("inference")  # so that nobody who has a place gets on
+    try:
+        # One for each place, one for that of a guest, and one that takes the place of who gets all the room.
+        others = [scene.submit("medium") for _ in range(settings.videos_at_once + 2)]
+        video_id = scene.submit("medium")
+        scene.wait_for_stage(video_id, "queued")
+        assert scene.ask(video_id, "cancel").status_code == httpx.codes.ACCEPTED
+        for other in others:
+            assert scene.ask(other, "cancel").status_code == httpx.codes.ACCEPTED
+    finally:
+        stack.thaw_program("inference")
     for each in (video_id, *others):
         scene.comes_to_rest(each)
     assert scene.watch.tasks.of(video_id).count == 0
