@@ -54,6 +54,27 @@ WATCH = """() => {
   });
 }"""
 
+TELL_LATE = """() => {
+  const { prototype } = HTMLVideoElement, ask = prototype.requestVideoFrameCallback;
+  prototype.requestVideoFrameCallback = function (told) {
+    let latest;
+    const listen = (...given) => {
+      latest = given;
+      ask.call(this, listen);
+    };
+    return ask.call(this, (...given) => {
+      listen(...given);
+      setTimeout(() => told(...latest), 120);
+    });
+  };
+}"""
+"""A browser that has other things to do says of a picture only later that it is to be seen."""
+
+PRESS = """(keys) => {
+  for (const key of keys) document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+}"""
+"""One after the other, before anything of the first can have been seen."""
+
 
 def plain(folder: Path) -> Path:
     return write_clip(folder / "plain.mp4", size=SIZE, frames=50, b_frames=2)
@@ -180,6 +201,20 @@ async def test_between_two_frames_the_boxes_are_dim_while_it_stands_and_a_step_l
         await expect(moment).to_contain_text("boxes of frame 0, 0.08 s before")
         dim = (await edges_of(page, looked.rows[0].objects[0].box, looked))["edges"][0][3]
         assert (opaque, dim < 250) == (255, True)
+
+
+async def test_on_a_busy_machine_a_step_is_one_picture_and_what_is_pressed_meanwhile_counts(
+    open_lone_page: OpenPage, ids: dict[str, str]
+) -> None:
+    async with open_lone_page(f"#/videos/{ids['timestamps from 10 s, WebM']}") as opened:
+        page, moment = opened.page, opened.page.locator(".moment")
+        await page.locator("[data-read]").wait_for()
+        await expect(moment).to_contain_text("0:00.000 · frame 0")
+        await page.evaluate(TELL_LATE)
+        for keys, time in ((".", 40), (".", 80), (".", 120), (".,", 80)):
+            await page.evaluate(PRESS, list(keys))
+            await page.wait_for_timeout(800)
+            await expect(moment).to_contain_text(f"0:00.{time:03}")
 
 
 async def test_a_moment_has_an_address_and_the_boxes_fit_a_phone_that_is_dense(

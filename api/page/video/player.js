@@ -9,6 +9,9 @@ const INTO_FRAME = 0.0004;
 /** How often stepping asks for a later moment until another frame comes: long frames are rare. */
 const STEPS = 8;
 
+/** Milliseconds after a jump until which its picture may be told of; then it is the same as before: a long frame. */
+const SAME_AFTER = 250;
+
 /** Milliseconds after which a jump is made though no picture was shown yet: some phones show none before that. */
 const UNSEEN_AFTER = 1500;
 
@@ -40,6 +43,8 @@ export class Player extends EventTarget {
     /** Where the last jump led, in the time of results. @type {number | null} */
     this._wanted = null;
     this._hasJumped = false;
+    /** Counts where the player was told to go, so that whoever steps on finds out that it is no longer wanted. */
+    this._orders = 0;
     this._leaving = new AbortController();
     this._listen();
   }
@@ -88,6 +93,12 @@ export class Player extends EventTarget {
    * @param {number} seconds - in the time of results.
    */
   seek(seconds) {
+    this._orders += 1;
+    this._go(seconds);
+  }
+
+  /** @param {number} seconds - in the time of results. */
+  _go(seconds) {
     const end = this.duration || seconds;
     this._next = Math.max(0, Math.min(seconds, end));
     if (this._first !== null && !this.video.seeking) this._jump();
@@ -113,10 +124,13 @@ export class Player extends EventTarget {
       this.seek(start - this.offset - 2 * INTO_FRAME);
       return;
     }
+    this._orders += 1;
+    const order = this._orders;
     let ahead = 1 / this.rate;
     for (let tries = 0; tries < STEPS; tries++, ahead += 1 / this.rate) {
-      this.seek(start - this.offset + ahead + INTO_FRAME);
-      if ((await this._settled()) !== start || this.video.ended) return;
+      this._go(start - this.offset + ahead + INTO_FRAME);
+      const shown = await this._settled(start);
+      if (shown !== start || this.video.ended || this._orders !== order) return;
     }
   }
 
@@ -134,7 +148,7 @@ export class Player extends EventTarget {
   _listen() {
     const { signal } = this._leaving;
     this.video.addEventListener("seeked", () => this._next !== null && this._jump(), { signal });
-    this.video.addEventListener("play", () => (this._wanted = null), { signal });
+    this.video.addEventListener("play", () => this._begin(), { signal });
     if (TELLS_FRAMES) {
       this._awaitPicture();
       return;
@@ -143,6 +157,11 @@ export class Player extends EventTarget {
       this.video.addEventListener(event, () => this._see(this.video.currentTime), { signal });
     }
     this.video.addEventListener("playing", () => this._look(), { signal });
+  }
+
+  _begin() {
+    this._orders += 1;
+    this._wanted = null;
   }
 
   _awaitPicture() {
@@ -193,11 +212,26 @@ export class Player extends EventTarget {
     this._jump();
   }
 
-  /** @returns {Promise<number | null>} the browser's time of the picture that a jump has led to. */
-  _settled() {
+  /**
+   * Wait for the picture that a jump leads to. It is told of after the jump itself, on a busy machine much later.
+   * @param {number} start - the browser's time of the picture before.
+   * @returns {Promise<number | null>} that of the one that is shown then, perhaps the same.
+   */
+  _settled(start) {
     return new Promise((resolve) => {
-      const done = () => requestAnimationFrame(() => requestAnimationFrame(() => resolve(this.shown)));
-      this.video.addEventListener("seeked", done, { once: true, signal: this._leaving.signal });
+      const { signal } = this._leaving;
+      const seeked = () => {
+        const finish = () => {
+          clearTimeout(timer);
+          this.removeEventListener("picture", look);
+          resolve(this.shown);
+        };
+        const look = () => this.shown !== start && finish();
+        const timer = setTimeout(finish, SAME_AFTER);
+        this.addEventListener("picture", look, { signal });
+        look();
+      };
+      this.video.addEventListener("seeked", seeked, { once: true, signal });
     });
   }
 }
