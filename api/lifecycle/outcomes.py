@@ -154,18 +154,19 @@ class Outcomes:
     async def _note(self, video: Video, seen: Seen) -> bool:
         if video.outcome in ("ready", seen.outcome):
             return True
+        began = video.sent_at or video.created_at
+        at = max(seen.at, began)  # S3 tells whole seconds, by a clock of its own
         is_new = await self._outbox.set_outcome(
-            video.id, seen.outcome, attempt=video.attempt, at=seen.at, error=seen.error
+            video.id, seen.outcome, attempt=video.attempt, at=at, error=seen.error
         )
         if is_new:
-            seconds = (seen.at - (video.sent_at or video.created_at)).total_seconds()
             logger.info(
                 "video state changed",
                 extra={
                     "video_id": video.id,
                     "before": video.client_status,
                     "state": seen.outcome,
-                    "seconds": round(max(seconds, 0.0), 3),
+                    "seconds": round((at - began).total_seconds(), 3),
                     "code": seen.error.code if seen.error else None,
                 },
             )

@@ -1,6 +1,7 @@
 """What the API learns from S3 by itself."""
 
 from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -48,6 +49,19 @@ async def test_a_failure_is_seen_with_its_reason(door: Door) -> None:
     video = await door.services.outbox.get("a")
     assert video is not None
     assert video.error == failure("no_frames")
+
+
+async def test_a_video_never_ends_before_it_was_sent_though_s3_tells_whole_seconds(door: Door) -> None:
+    await door.accept("a")
+    sent = await door.services.outbox.get("a")
+    assert sent is not None
+    assert sent.sent_at is not None
+    await door.put("detection/a.json", b"{}")
+    door.s3.buckets["videos"]["detection/a.json"].modified = sent.sent_at - timedelta(milliseconds=999)
+    await door.services.outcomes.look_at_some()
+    video = await door.services.outbox.get("a")
+    assert video is not None
+    assert (video.outcome, video.outcome_at) == ("ready", sent.sent_at)
 
 
 async def test_a_failure_that_cannot_be_read_is_still_one(door: Door) -> None:
