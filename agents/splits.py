@@ -147,8 +147,7 @@ class Splits:
     async def _claim(self, first: str | None) -> None:
         free = await self._free()
         for record in await self._worker.clients.records.claim_splits(free, first=first):
-            if not await self._makes_way(record):
-                continue
+            await self.stop(record.video_id)  # what is left of an earlier claim, which holds no more
             prefix = ConfirmedPrefix(0 if record.only else record.split_frames)
             split = OpenSplit(record, prefix, expected=record.expected_frames)
             self.open[record.video_id] = split
@@ -157,16 +156,6 @@ class Splits:
             split.task.add_done_callback(partial(self._close, split))
             if record.is_suspect:  # nothing is begun beside it, and so blamed for a death that it causes
                 await _first_of(split.got_further.wait(), split.task)
-
-    async def _makes_way(self, claimed: Record) -> bool:
-        """Return whether a video that was claimed just now can be opened; stop an attempt before it."""
-        before = self.open.get(claimed.video_id)
-        if before is None:
-            return True
-        if before.record.attempt == claimed.attempt:
-            return False  # our own lease ran out while we were frozen: the old task will notice
-        await self.stop(claimed.video_id)
-        return True
 
     def _close(self, split: OpenSplit, _task: asyncio.Task[None]) -> None:
         if self.open.get(split.record.video_id) is split:

@@ -4,6 +4,7 @@
 late write of a frozen process changes nothing.
 """
 
+import itertools
 import os
 import socket
 from collections.abc import AsyncIterator
@@ -51,6 +52,7 @@ class RunnerRecords:
         self._documents = mongo.collection(DATABASE, COLLECTION)
         self._owner = owner
         self._lease = lease
+        self._claims = itertools.count(1)
 
     async def ping(self) -> None:
         """Return if the server answers."""
@@ -168,7 +170,8 @@ class RunnerRecords:
     async def claim_splits(self, limit: int, *, first: str | None = None) -> list[Record]:
         """Take splits that nobody works on: those with the fewest frames left first, then the oldest.
 
-        A suspect one is taken alone, so that no other is blamed for what it does.
+        A suspect one is taken alone, so that no other is blamed for what it does. Each claim is one of its
+        own: who held a split before has lost it, also when that was this very process.
 
         Args:
             limit: most to take.
@@ -211,10 +214,11 @@ class RunnerRecords:
             "split_ended": False,
             "split_lease_until": {"$lte": now},
         }
-        change = {"$set": {"split_owner": self._owner, "split_lease_until": now + self._lease}}
+        claim = f"{self._owner}:{next(self._claims)}"
+        change = {"$set": {"split_owner": claim, "split_lease_until": now + self._lease}}
         if not await self._documents.update(match, change):
             return None
-        return _record(document)
+        return msgspec.structs.replace(_record(document), claim=claim)
 
     async def renew_split(self, record: Record, split_frames: int, *, expected: int | None = None) -> bool:
         """Keep a split and note how far it is; False means that it is ours no longer.
@@ -231,14 +235,14 @@ class RunnerRecords:
         fields |= _lengths(record, split_frames, expected)
         if split_frames > record.split_frames:
             fields["split_tries"] = 1
-        return await self._documents.update(self._mine(record), {"$set": fields})
+        return await self._documents.update(_held(record), {"$set": fields})
 
     async def count_try(self, record: Record) -> bool:
         """Count a decoding child before it is started, in case that it takes us with it."""
         change: Document = {"$inc": {"split_tries": 1}}
         if record.decoding_at is None:
             change["$set"] = {"decoding_at": datetime.now(UTC)}
-        return await self._documents.update(self._mine(record), change)
+        return await self._documents.update(_held(record), change)
 
     async def release_split(
         self,
@@ -264,7 +268,7 @@ class RunnerRecords:
             "split_frames": split_frames,
             "split_tries": tries,
         } | _lengths(record, split_frames, expected)
-        return await self._documents.update(self._mine(record), {"$set": fields})
+        return await self._documents.update(_held(record), {"$set": fields})
 
     async def end_split(self, record: Record, facts: VideoFacts) -> bool:
         """Note that every task of a video is on the broker."""
@@ -278,7 +282,7 @@ class RunnerRecords:
             "decoded_at": record.decoded_at or now,
             "updated_at": now,
         }
-        return await self._documents.update(self._mine(record), {"$set": fields})
+        return await self._documents.update(_held(record), {"$set": fields})
 
     async def reopen_split(self, video_id: str, attempt: int, frames: list[int]) -> bool:
         """Let these frames of a video whose split has ended be decoded once more."""
@@ -320,14 +324,6 @@ class RunnerRecords:
         """Remove what is left of videos that were deleted before a time."""
         return await self._documents.delete({"status": "deleted", "updated_at": {"$lt": before}})
 
-    def _mine(self, record: Record) -> Document:
-        return {
-            "_id": record.video_id,
-            "attempt": record.attempt,
-            "status": OPEN,
-            "split_owner": self._owner,
-        }
-
 
 @asynccontextmanager
 async def open_runner_records(settings: Settings) -> AsyncIterator[RunnerRecords]:
@@ -352,6 +348,16 @@ def _lengths(record: Record, split_frames: int, expected: int | None) -> Documen
 
 def _waiting(now: datetime) -> Document:
     return {"status": OPEN, "split_ended": False, "split_lease_until": {"$lte": now}}
+
+
+def _held(record: Record) -> Document:
+    """Return what matches a split as long as the claim by which it was taken holds it."""
+    return {
+        "_id": record.video_id,
+        "attempt": record.attempt,
+        "status": OPEN,
+        "split_owner": record.claim,
+    }
 
 
 def _record(document: Document) -> Record:

@@ -24,6 +24,8 @@ class Record(Struct, frozen=True, rename={"video_id": "_id"}):
         split_left: sampled frames that it is believed to have left: who has the fewest is split first.
         split_ended: whether every task of the video is on the broker.
         split_tries: how many decoding children were started for it and died by themselves.
+        split_owner: the claim that holds it, or held it last; None when it was given back.
+        claim: the claim by which it was taken just now, empty without one; an earlier one writes nothing.
         only: numbers of the frames that are to be decoded again; None means all.
         checks: how many times missing frames were looked for without any having arrived since.
         decoding_at: when its first decoding child was started.
@@ -50,6 +52,7 @@ class Record(Struct, frozen=True, rename={"video_id": "_id"}):
     split_tries: int = 0
     split_owner: str | None = None
     split_lease_until: datetime | None = None
+    claim: str = ""
     checks: int = 0
     only: list[int] | None = None
     video: VideoFacts | None = None

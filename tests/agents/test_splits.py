@@ -197,6 +197,23 @@ async def test_a_split_goes_on_where_the_broker_has_confirmed(runner: Runner) ->
     assert runner.frames == [f"a/1/{number}" for number in (0, 5, 10, 15, 20)]
 
 
+async def test_a_split_that_is_claimed_again_before_its_last_task_has_ended_goes_on(runner: Runner) -> None:
+    release = runner.records.release_split
+
+    async def slowly(record: Record, split_frames: int, **more: object) -> bool:
+        """Answer after somebody has looked: a look may come right between this and the end of the task."""
+        released = await release(record, split_frames, **more)  # type: ignore[arg-type]  # handed on
+        await asyncio.sleep(0.05)
+        return released
+
+    runner.records.release_split = slowly  # type: ignore[method-assign]  # to wait
+    runner.pool.sampled = 5
+    runner.pool.crash_after = 2
+    await runner.accept()
+    await until(lambda: runner.ends == ["split"])
+    assert runner.frames == [f"a/1/{number}" for number in (0, 5, 10, 15, 20)]
+
+
 async def test_a_video_whose_children_die_four_times_fails_with_how_they_died(runner: Runner) -> None:
     runner.pool.crash_after = 0
     await runner.accept()

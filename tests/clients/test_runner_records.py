@@ -171,6 +171,22 @@ async def test_a_split_whose_owner_is_dead_is_taken_up_where_it_was_confirmed(op
     assert not await dead.renew_split(split, 8), "it is the other's now"
 
 
+async def test_a_claim_that_has_run_out_holds_no_more_even_for_who_takes_the_split_again(
+    open_as: Open,
+) -> None:
+    runner = open_as("runner", GONE)
+    await runner.accept(asked("a"))
+    before = await claimed(runner)
+    again = await claimed(runner)
+    assert not await runner.renew_split(before, 7)
+    assert not await runner.count_try(before)
+    assert not await runner.release_split(before, 7, tries=0)
+    assert not await runner.end_split(before, facts(3))
+    assert (await known(runner)).split_owner == again.claim
+    assert await runner.renew_split(again, 2)
+    assert not await runner.renew_split(await known(runner), 9), "what was only looked at is not held"
+
+
 async def test_a_split_that_is_given_back_can_be_taken_at_once(open_as: Open) -> None:
     here, there = open_as("here"), open_as("there")
     await here.accept(asked("a"))
