@@ -7,7 +7,7 @@ better; Ultralytics on the same export 42.
 
 import threading
 from collections import OrderedDict
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, Literal
@@ -53,9 +53,21 @@ class GraphUnusable(KadrError):
     """OpenVINO cannot run this model here; the model may still be run another way."""
 
 
+@cache
+def core() -> openvino.Core:
+    """Return OpenVINO, which is loaded once and never let go.
+
+    What it runs models on lends the thread that loads it a stack for signals, and takes it back when the last
+    model is gone: from another thread, or in another order than they came, so that the next signal, such as
+    the one that asks a worker to stop, ends the process on the spot (`SigAltStackSetup` in OpenVINO's
+    `intel_cpu/src/plugin.cpp`; Python takes its signals on such a stack since 3.10).
+    """
+    return openvino.Core()
+
+
 def knows_bf16() -> bool:
     """Say whether this processor computes in bf16."""
-    return BF16 in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return BF16 in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 class GraphModel:
@@ -148,7 +160,6 @@ class Graphs:
             raise GraphUnusable("this processor does not know bf16")
         self._path = path
         self._configuration = {"INFERENCE_PRECISION_HINT": floats, "NUM_STREAMS": str(REQUESTS)}
-        self._core = openvino.Core()
         self._kept: OrderedDict[Shape, Requests] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -179,7 +190,7 @@ class Graphs:
     @cached_property
     def _model(self) -> Any:  # noqa: ANN401  # OpenVINO's
         """The model, read once: a file that is changed later is not what was checked before."""
-        return self._core.read_model(self._path)
+        return core().read_model(self._path)
 
     def _compiled(self, shape: Shape) -> Requests:
         model = self._model.clone()
@@ -192,7 +203,7 @@ class Graphs:
         steps.input().model().set_layout(openvino.Layout("NCHW"))
         convert = steps.input().preprocess().convert_element_type(openvino.Type.f32)
         convert.convert_color(preprocess.ColorFormat.RGB).scale(255.0)
-        compiled = self._core.compile_model(steps.build(), "CPU", self._configuration)
+        compiled = core().compile_model(steps.build(), "CPU", self._configuration)
         requests: Requests = SimpleQueue()
         for _ in range(REQUESTS):
             requests.put(compiled.create_infer_request())
