@@ -1,5 +1,6 @@
 """Documents of MongoDB, written durably, with the library's errors in our words."""
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -241,7 +242,8 @@ def _cause(uri: SecretStr) -> str:
 def _translated(presence: Presence) -> Iterator[None]:
     begun = time.monotonic()
     try:
-        yield
+        with _cancellable():
+            yield
     except DuplicateKeyError as error:
         presence.answered()
         raise Conflict(str(error)) from error
@@ -253,3 +255,19 @@ def _translated(presence: Presence) -> Iterator[None]:
         raise presence.lost(error, begun=begun) from error
     else:
         presence.answered()
+
+
+@contextmanager
+def _cancellable() -> Iterator[None]:
+    """Let a cancel end the body in any case, whatever comes of it.
+
+    pymongo sends with `asyncio.wait_for`, which up to Python 3.11 forgets a cancel that comes together with
+    what it waits for. Nobody cancels twice: work of which somebody believes that it has ended would go on.
+    """
+    task = asyncio.current_task()
+    before = 0 if task is None else task.cancelling()
+    try:
+        yield
+    finally:
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError

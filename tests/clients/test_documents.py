@@ -1,5 +1,6 @@
 """Documents, in memory and on the real server: the same claims hold for both."""
 
+import asyncio
 import gc
 import traceback
 from collections.abc import AsyncIterator
@@ -185,3 +186,18 @@ async def test_an_address_says_what_is_wrong_with_it() -> None:
             async with open_mongo(SecretStr(uri)):
                 pass
         assert "sec" not in str(refused.value)
+
+
+async def test_a_cancel_is_never_lost_whenever_it_comes(documents: Documents) -> None:
+    async def ask() -> None:
+        await documents.find_one({"_id": "a"})
+        await asyncio.sleep(60)
+
+    for steps in range(200):
+        asking = asyncio.create_task(ask())
+        for _ in range(steps % 40):  # each a step further, until the answer has been there for a while
+            await asyncio.sleep(0)
+        asking.cancel()
+        done, _ = await asyncio.wait([asking], timeout=10)
+        assert done, f"lost after {steps % 40} steps"
+        assert asking.cancelled()
