@@ -162,7 +162,7 @@ async def held(worker: Worker[None], monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not is_so():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0)
 
