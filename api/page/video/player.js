@@ -43,6 +43,8 @@ export class Player extends EventTarget {
     /** Where the last jump led, in the time of results. @type {number | null} */
     this._wanted = null;
     this._hasJumped = false;
+    /** Plays when the first picture was shown. */
+    this._isAboutToPlay = false;
     /** Counts where the player was told to go, so that whoever steps on finds out that it is no longer wanted. */
     this._orders = 0;
     this._leaving = new AbortController();
@@ -74,7 +76,7 @@ export class Player extends EventTarget {
   load(address) {
     if (this.shown !== null) this._next ??= this.target;
     this.shown = this._first = null;
-    this._hasJumped = false;
+    this._hasJumped = this._isAboutToPlay = false;
     this.video.src = address;
     this.video.load();
   }
@@ -118,6 +120,7 @@ export class Player extends EventTarget {
    * @param {1 | -1} direction
    */
   async step(direction) {
+    this._isAboutToPlay = false;
     this.video.pause();
     const start = this.shown ?? this.video.currentTime;
     if (direction < 0) {
@@ -134,9 +137,23 @@ export class Player extends EventTarget {
     }
   }
 
+  /** Play or stand still. Nothing plays before the first picture was told of: it says where the browser's time begins. */
   toggle() {
-    if (this.video.paused) this.video.play().catch(() => {});
-    else this.video.pause();
+    if (!this.video.paused) this.video.pause();
+    else if (this._isAboutToPlay) this._isAboutToPlay = false;
+    else if (this._first === null && TELLS_FRAMES) {
+      this._isAboutToPlay = true;
+      setTimeout(() => this._playSoon(), UNSEEN_AFTER);
+    } else this._play();
+  }
+
+  _playSoon() {
+    if (this._isAboutToPlay && !this._leaving.signal.aborted) this._play();
+  }
+
+  _play() {
+    this._isAboutToPlay = false;
+    this.video.play().catch(() => {});
   }
 
   close() {
@@ -185,6 +202,7 @@ export class Player extends EventTarget {
       this._first = mediaTime;
       this._align();
       if (this._next !== null) this._jump();
+      this._playSoon();
     }
     this.dispatchEvent(new Event("picture"));
   }
