@@ -20,6 +20,9 @@ NOHUP: Final = ("nohup",)
 IN_BACKGROUND: Final = ("sh", "-c", '"$@" & wait $!', "sh")
 """A shell without a terminal starts so what ignores Ctrl-C."""
 
+INTERRUPTED: Final = ["went on", "cleared away", "KeyboardInterrupt", "as before"]
+"""What work says that is interrupted in the middle of a step: it ends the step, and then itself."""
+
 
 def run(case: str, number: signal.Signals, *before: str) -> list[str]:
     """Return what a case of `tests.local.interrupted` says, and what it ended of where that was not well."""
@@ -39,7 +42,7 @@ def run(case: str, number: signal.Signals, *before: str) -> list[str]:
 
 @each_signal
 def test_what_is_interrupted_in_the_middle_of_a_step_is_cancelled_at_its_end(number: signal.Signals) -> None:
-    assert run("in_a_step", number) == ["went on", "cleared away", "KeyboardInterrupt", "as before"]
+    assert run("in_a_step", number) == INTERRUPTED
 
 
 @each_signal
@@ -59,19 +62,6 @@ def test_what_nohup_has_started_outlives_its_terminal() -> None:
     assert run("outlived", signal.SIGHUP, *NOHUP) == ["went on", "None", "as before"]
 
 
-def test_what_nohup_has_started_can_be_interrupted() -> None:
-    assert run("in_a_step", signal.SIGINT, *NOHUP) == [
-        "went on",
-        "cleared away",
-        "KeyboardInterrupt",
-        "as before",
-    ]
-
-
-def test_what_a_shell_has_put_into_the_background_can_be_interrupted() -> None:
-    assert run("in_a_step", signal.SIGINT, *IN_BACKGROUND) == [
-        "went on",
-        "cleared away",
-        "KeyboardInterrupt",
-        "as before",
-    ]
+@pytest.mark.parametrize("start", [NOHUP, IN_BACKGROUND], ids=["nohup", "in the background"])
+def test_what_does_not_hear_its_terminal_can_be_interrupted(start: tuple[str, ...]) -> None:
+    assert run("in_a_step", signal.SIGINT, *start) == INTERRUPTED
